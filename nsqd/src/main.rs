@@ -1,0 +1,2 @@
+//! nsqd.
+fn main() {}
