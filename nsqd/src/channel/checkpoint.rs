@@ -1,0 +1,252 @@
+//! The progress of a topic's channels on disk, one file per topic, replaced as a whole.
+//!
+//! ```text
+//!  0  8  magic "NSQPROG1"
+//!  8  4  CRC32C of the payload
+//! 12     payload: topic, then channels until the end
+//!
+//! topic    8 + 4  where begins what no channel has been shown      1  paused
+//!          8 + 4  end of the side lane: what comes after it is newer than this file
+//!          4 × n  entries deferred before any channel was shown them
+//! channel  1 + n  name       1  paused     8 + 4  cursor
+//!          4 × n  entries to deliver now   4 × n  entries deferred
+//! entry    8 segment, 4 index, 2 attempts, 8 due in nanoseconds since the Unix epoch, 0: now
+//! ```
+//!
+//! All integers are big endian. Positions are a segment's number and an index in it. Depths are not here: they follow
+//! from the log and these positions.
+
+use bytes::{Buf, BufMut, TryGetError};
+use client::wire::ChannelName;
+
+use super::Entry;
+
+const MAGIC: &[u8; 8] = b"NSQPROG1";
+
+/// The progress of a topic's channels.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Where begins what no channel has been shown.
+    pub unshown: (u64, u32),
+    /// Whether the topic is paused.
+    pub paused: bool,
+    /// The end of the side lane.
+    pub side_end: (u64, u32),
+    /// Deferred messages that no channel has been shown.
+    pub unshown_deferred: Vec<Due>,
+    /// The channels.
+    pub channels: Vec<ChannelProgress>,
+}
+
+/// The progress of one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelProgress {
+    /// Its name.
+    pub name: ChannelName,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// Where its next new message is.
+    pub cursor: (u64, u32),
+    /// Messages behind the cursor that can be delivered at once.
+    pub ready: Vec<Due>,
+    /// Messages that are deferred.
+    pub deferred: Vec<Due>,
+}
+
+/// An entry and its due time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// The message.
+    pub entry: Entry,
+    /// Nanoseconds since the Unix epoch; 0: now.
+    pub due_ns: i64,
+}
+
+/// Why a progress file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgressError {
+    /// It does not begin as one.
+    #[error("not a progress file")]
+    NotOne,
+    /// Its content does not match its checksum.
+    #[error("checksum does not match")]
+    Checksum,
+    /// It ends too early.
+    #[error("cut short")]
+    CutShort(#[from] TryGetError),
+    /// A channel name in it is not one.
+    #[error("bad channel name")]
+    Name,
+}
+
+impl ChannelProgress {
+    /// A channel that has seen nothing yet.
+    pub fn at_start(name: ChannelName) -> Self {
+        Self {
+            name,
+            paused: false,
+            cursor: (0, 0),
+            ready: Vec::new(),
+            deferred: Vec::new(),
+        }
+    }
+}
+
+impl Progress {
+    /// The highest segment number that a place in it may have.
+    pub fn number_max(&self) -> u64 {
+        let cursors = self.channels.iter().map(|channel| channel.cursor.0);
+        cursors
+            .max()
+            .unwrap_or(0)
+            .max(self.unshown.0)
+            .max(self.side_end.0)
+    }
+
+    /// The bytes of the file.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_slice(MAGIC);
+        out.put_u32(0);
+        put_position(&mut out, self.unshown);
+        out.put_u8(u8::from(self.paused));
+        put_position(&mut out, self.side_end);
+        put_entries(&mut out, &self.unshown_deferred);
+        for channel in &self.channels {
+            let name = channel.name.as_str().as_bytes();
+            out.put_u8(u8::try_from(name.len()).expect("a name has at most 64 bytes"));
+            out.put_slice(name);
+            out.put_u8(u8::from(channel.paused));
+            put_position(&mut out, channel.cursor);
+            put_entries(&mut out, &channel.ready);
+            put_entries(&mut out, &channel.deferred);
+        }
+        let check = crc32c::crc32c(&out[12..]);
+        out[8..12].copy_from_slice(&check.to_be_bytes());
+        out
+    }
+
+    /// Reads the bytes of the file.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ProgressError> {
+        let mut input = bytes.strip_prefix(MAGIC).ok_or(ProgressError::NotOne)?;
+        if input.try_get_u32()? != crc32c::crc32c(input) {
+            return Err(ProgressError::Checksum);
+        }
+        let input = &mut input;
+        let mut progress = Self {
+            unshown: get_position(input)?,
+            paused: input.try_get_u8()? != 0,
+            side_end: get_position(input)?,
+            unshown_deferred: get_entries(input)?,
+            channels: Vec::new(),
+        };
+        while input.has_remaining() {
+            progress.channels.push(ChannelProgress {
+                name: get_name(input)?,
+                paused: input.try_get_u8()? != 0,
+                cursor: get_position(input)?,
+                ready: get_entries(input)?,
+                deferred: get_entries(input)?,
+            });
+        }
+        Ok(progress)
+    }
+}
+
+fn put_position(out: &mut Vec<u8>, (segment, index): (u64, u32)) {
+    out.put_u64(segment);
+    out.put_u32(index);
+}
+
+fn get_position(input: &mut &[u8]) -> Result<(u64, u32), ProgressError> {
+    Ok((input.try_get_u64()?, input.try_get_u32()?))
+}
+
+fn put_entries(out: &mut Vec<u8>, entries: &[Due]) {
+    out.put_u32(
+        u32::try_from(entries.len()).expect("a channel has fewer than 2^32 unfinished messages"),
+    );
+    for Due { entry, due_ns } in entries {
+        put_position(out, (entry.segment, entry.index));
+        out.put_u16(entry.attempts);
+        out.put_i64(*due_ns);
+    }
+}
+
+fn get_entries(input: &mut &[u8]) -> Result<Vec<Due>, ProgressError> {
+    let count = input.try_get_u32()?;
+    // Grows with what is there, not with what is announced.
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let (segment, index) = get_position(input)?;
+        let entry = Entry {
+            segment,
+            index,
+            attempts: input.try_get_u16()?,
+        };
+        entries.push(Due {
+            entry,
+            due_ns: input.try_get_i64()?,
+        });
+    }
+    Ok(entries)
+}
+
+fn get_name(input: &mut &[u8]) -> Result<ChannelName, ProgressError> {
+    let length = usize::from(input.try_get_u8()?);
+    let (name, rest) = input.split_at_checked(length).ok_or(ProgressError::Name)?;
+    *input = rest;
+    std::str::from_utf8(name)
+        .ok()
+        .and_then(|name| name.parse().ok())
+        .ok_or(ProgressError::Name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress() -> Progress {
+        let due = |segment, due_ns| Due {
+            entry: Entry {
+                segment,
+                index: 3,
+                attempts: 2,
+            },
+            due_ns,
+        };
+        Progress {
+            unshown: (7, 8),
+            paused: true,
+            side_end: (9, 1),
+            unshown_deferred: vec![due(1, 99)],
+            channels: vec![ChannelProgress {
+                name: "archive".parse().unwrap(),
+                paused: false,
+                cursor: (5, 6),
+                ready: vec![due(2, 0), due(3, 0)],
+                deferred: vec![due(4, i64::MAX)],
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for progress in [progress(), Progress::default()] {
+            assert_eq!(Progress::decode(&progress.encode()).unwrap(), progress);
+        }
+    }
+
+    #[test]
+    fn no_cut_and_no_flipped_bit_goes_unnoticed() {
+        let bytes = progress().encode();
+        for cut in 0..bytes.len() {
+            assert!(Progress::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Progress::decode(&flipped).is_err(), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,678 @@
+//! A channel: a cursor on its topic's log, and the state of the messages that it has handed out.
+//!
+//! One short lock guards the state; the log's lock is taken inside it, never the other way round. Consumers are rung
+//! after both are gone.
+
+mod deferred;
+mod holds;
+mod in_flight;
+mod persist;
+mod state;
+
+pub mod checkpoint;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use client::wire::{ATTEMPTS_AT, ChannelName, MessageId};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub use state::{ConsumerCounters, ConsumerId, Entry, NotHeld};
+
+use crate::clock::{Clock, Random};
+use crate::log::{Buffer, Claim, Depth, Log, Read, ReaderId, Segment, Waiter, frame_id};
+use crate::timers::Timers;
+use state::State;
+
+/// Loaded segments kept for a cursor on disk: the one being read and the next.
+const LOADED_MAX: usize = 2;
+
+/// What all channels of a process share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Time for deadlines.
+    pub clock: Arc<dyn Clock>,
+    /// Chance for sampling.
+    pub random: Arc<dyn Random>,
+    /// Who wakes channels at their deadlines.
+    pub timers: Arc<Timers>,
+    /// A message may be held this long, however often it is touched (`--max-msg-timeout`).
+    pub max_msg_timeout: Duration,
+    /// Consumers that a channel may have; 0: any number (`--max-channel-consumers`).
+    pub consumers_max: usize,
+}
+
+/// A channel of a topic.
+#[derive(Debug)]
+pub struct Channel {
+    name: ChannelName,
+    log: Arc<Log>,
+    reader: ReaderId,
+    /// The log's visible end when the channel began to count.
+    counted_from: u64,
+    shared: Shared,
+    inner: Mutex<Inner>,
+    this: Weak<Self>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: State,
+    /// Registered with the log to be rung.
+    listening: bool,
+    /// When the timer will wake this channel.
+    armed: Option<Instant>,
+    loaded: VecDeque<Arc<Buffer>>,
+    loading: bool,
+}
+
+/// What a claim led to.
+#[derive(Debug)]
+pub enum Claimed {
+    /// There may be more.
+    Some,
+    /// All that can be delivered now was; the consumer is rung when there is more.
+    Waiting,
+    /// The consumer has as many messages as it wants.
+    NotReady,
+    /// The next message is in a segment on disk: [`Channel::load`] it, and the consumer is rung.
+    OnDisk(Arc<Segment>),
+    /// The channel is being deleted.
+    Exiting,
+}
+
+/// A consumer could not be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// The channel is being deleted.
+    #[error("exiting")]
+    Exiting,
+    /// It has as many consumers as are allowed.
+    #[error("exceeds limit of {0}")]
+    TooMany(usize),
+}
+
+/// What `/stats` tells of a channel.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Snapshot {
+    /// Messages waiting, and those of them on disk.
+    pub depth: Depth,
+    /// Messages held by consumers.
+    pub in_flight_count: u64,
+    /// Messages that are not due yet.
+    pub deferred_count: u64,
+    /// Messages received from the topic.
+    pub message_count: u64,
+    /// Messages given back by consumers.
+    pub requeue_count: u64,
+    /// Messages not finished in time.
+    pub timeout_count: u64,
+    /// Consumers.
+    pub client_count: usize,
+    /// Whether delivery stands still.
+    pub paused: bool,
+}
+
+/// What `/stats` tells of a consumer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConsumerSnapshot {
+    /// Messages it takes at most.
+    pub ready_count: u64,
+    /// Messages it holds.
+    pub in_flight_count: u64,
+    /// What it did.
+    pub counters: ConsumerCounters,
+}
+
+/// Where a channel begins to read.
+#[derive(Debug, Clone, Copy)]
+pub enum Start {
+    /// As a new channel does: at the oldest message that nobody had a claim to, or at the end.
+    New,
+    /// Where it was when its progress was last written.
+    At((u64, u32)),
+}
+
+impl Channel {
+    /// A channel of the topic with this log.
+    pub fn new(name: ChannelName, log: &Arc<Log>, start: Start, shared: &Shared) -> Arc<Self> {
+        let ephemeral = name.is_ephemeral();
+        let (reader, counted_from) = match start {
+            Start::New => {
+                let reader = log.add_reader(ephemeral);
+                (reader, log.cursor(reader))
+            }
+            Start::At(position) => (log.restore_reader(ephemeral, position), log.visible_end()),
+        };
+        Arc::new_cyclic(|this| Self {
+            name,
+            log: Arc::clone(log),
+            reader,
+            counted_from,
+            shared: shared.clone(),
+            inner: Mutex::default(),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &ChannelName {
+        &self.name
+    }
+
+    /// Adds a consumer, which is rung through `bell`. It is sent nothing before it has a ready count.
+    pub fn add_consumer(
+        &self,
+        msg_timeout: Duration,
+        bell: Arc<Notify>,
+    ) -> Result<ConsumerId, SubscribeError> {
+        let mut inner = self.inner.lock();
+        let max = self.shared.consumers_max;
+        if inner.state.exiting {
+            return Err(SubscribeError::Exiting);
+        }
+        if max > 0 && inner.state.consumers.len() >= max {
+            return Err(SubscribeError::TooMany(max));
+        }
+        Ok(inner.state.add_consumer(msg_timeout, bell))
+    }
+
+    /// Removes a consumer, and gives its messages to others at once. Returns whether it was the last one.
+    pub fn remove_consumer(&self, consumer: ConsumerId) -> bool {
+        let mut inner = self.inner.lock();
+        inner.state.remove_consumer(consumer);
+        let last = inner.state.consumers.is_empty();
+        if last {
+            inner.loaded.clear();
+        }
+        drop(inner);
+        self.ring_for(u64::MAX);
+        last
+    }
+
+    /// Sets how many messages a consumer takes at a time; 0 stops delivery.
+    pub fn set_ready(&self, consumer: ConsumerId, count: u64) {
+        let mut inner = self.inner.lock();
+        let consumer = inner.state.consumer_mut(consumer);
+        consumer.ready_count = count;
+        let stopped = consumer.credit() == 0;
+        drop(inner);
+        if stopped {
+            // It may have been rung for messages that it won't take now.
+            self.ring_for(1);
+        }
+    }
+
+    /// Hands messages to a consumer: appends their frames to `out`, as long as `out` is shorter than `bytes_max` and the
+    /// consumer is ready. Of `sample_rate` percent (0: all), chosen by chance; the others are finished unseen.
+    pub fn claim(
+        &self,
+        consumer: ConsumerId,
+        sample_rate: u8,
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Claimed {
+        let mut inner = self.inner.lock();
+        if inner.state.exiting {
+            return Claimed::Exiting;
+        }
+        let now = self.shared.clock.now();
+        let outcome =
+            self.claim_while_ready(&mut inner, consumer, sample_rate, bytes_max, out, now);
+        self.arm(&mut inner);
+        outcome
+    }
+
+    fn claim_while_ready(
+        &self,
+        inner: &mut Inner,
+        consumer: ConsumerId,
+        sample_rate: u8,
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+        now: Instant,
+    ) -> Claimed {
+        let mut share = self.fair_share(inner, consumer);
+        loop {
+            let credit = inner.state.consumer(consumer).credit();
+            if credit == 0 {
+                return Claimed::NotReady;
+            }
+            if inner.state.paused {
+                inner.state.wait(consumer);
+                return Claimed::Waiting;
+            }
+            if out.len() >= bytes_max || share == 0 {
+                return Claimed::Some;
+            }
+            if let Some(entry) = inner.state.next_again(|| self.log.cursor(self.reader)) {
+                match self.claim_again(inner, consumer, entry, out, now) {
+                    Read::OnDisk => return self.on_disk(inner, consumer, entry),
+                    Read::Copied => share -= 1,
+                    Read::Absent => {}
+                }
+                continue;
+            }
+            let count_max = credit.min(share).min(self.before_requeued(inner));
+            let start = out.len();
+            let count_max = u32::try_from(count_max).unwrap_or(u32::MAX);
+            match self
+                .log
+                .claim(self.reader, count_max, bytes_max - start, out)
+            {
+                Claim::Run {
+                    segment,
+                    first,
+                    count,
+                } => {
+                    inner.state.holds.add(&segment, count);
+                    let run = Run {
+                        segment: segment.number(),
+                        first,
+                        start,
+                    };
+                    self.register(inner, consumer, run, out, now);
+                    self.sample(inner, consumer, sample_rate, start, out);
+                    share -= u64::from(count);
+                }
+                Claim::OnDisk(segment) => {
+                    inner.state.wait(consumer);
+                    return Claimed::OnDisk(segment);
+                }
+                Claim::Nothing if self.listen(inner) => {
+                    inner.loaded.clear();
+                    inner.state.wait(consumer);
+                    return Claimed::Waiting;
+                }
+                Claim::Nothing => {}
+            }
+        }
+    }
+
+    /// How many messages a consumer may take in one go, so that those who wait get theirs.
+    fn fair_share(&self, inner: &mut Inner, consumer: ConsumerId) -> u64 {
+        let others = inner.state.arrive(consumer);
+        if others == 0 {
+            return u64::MAX;
+        }
+        let available = self.log.waiting(self.reader) + inner.state.again_count();
+        available.div_ceil(others + 1).max(1)
+    }
+
+    fn before_requeued(&self, inner: &Inner) -> u64 {
+        if inner.state.has_requeued() {
+            inner
+                .state
+                .new_before_requeued(self.log.cursor(self.reader))
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Sees to it that the log rings when there is more; `false` if there is more already.
+    fn listen(&self, inner: &mut Inner) -> bool {
+        if !inner.listening {
+            inner.listening = self
+                .log
+                .wait(self.reader, || self.this() as Arc<dyn Waiter>);
+        }
+        inner.listening
+    }
+
+    fn claim_again(
+        &self,
+        inner: &mut Inner,
+        consumer: ConsumerId,
+        entry: Entry,
+        out: &mut Vec<u8>,
+        now: Instant,
+    ) -> Read {
+        let start = out.len();
+        let read = match inner.state.holds.segment(entry) {
+            Some(segment) => self.log.read(segment, entry.index, out),
+            None => Read::Absent,
+        };
+        match read {
+            Read::OnDisk => return read,
+            Read::Absent => inner.state.holds.release(entry),
+            Read::Copied => {
+                let frame = &mut out[start..];
+                let attempts = inner.state.claim(consumer, frame_id(frame), entry, now);
+                frame[ATTEMPTS_AT..ATTEMPTS_AT + 2].copy_from_slice(&attempts.to_be_bytes());
+            }
+        }
+        inner.state.take_again();
+        read
+    }
+
+    fn on_disk(&self, inner: &mut Inner, consumer: ConsumerId, entry: Entry) -> Claimed {
+        inner.state.wait(consumer);
+        let segment = inner
+            .state
+            .holds
+            .segment(entry)
+            .expect("it was read from there just now");
+        Claimed::OnDisk(Arc::clone(segment))
+    }
+
+    /// Notes that the frames of a run are in flight.
+    fn register(
+        &self,
+        inner: &mut Inner,
+        consumer: ConsumerId,
+        run: Run,
+        out: &[u8],
+        now: Instant,
+    ) {
+        let mut index = run.first;
+        for frame in frames(&out[run.start..]) {
+            let entry = Entry {
+                segment: run.segment,
+                index,
+                attempts: 0,
+            };
+            inner.state.claim(consumer, frame_id(frame), entry, now);
+            index += 1;
+        }
+    }
+
+    /// Takes out of `out[start..]` what chance does not let through, and finishes it.
+    fn sample(
+        &self,
+        inner: &mut Inner,
+        consumer: ConsumerId,
+        rate: u8,
+        start: usize,
+        out: &mut Vec<u8>,
+    ) {
+        if rate == 0 {
+            return;
+        }
+        let mut kept = Vec::new();
+        for frame in frames(&out[start..]) {
+            if self.shared.random.next_u64() % 100 < u64::from(rate) {
+                kept.extend_from_slice(frame);
+            } else {
+                inner.state.discard(consumer, frame_id(frame));
+            }
+        }
+        out.truncate(start);
+        out.extend_from_slice(&kept);
+    }
+
+    /// A consumer is done with messages; `failed` is told of each that it does not hold.
+    pub fn finish(
+        &self,
+        consumer: ConsumerId,
+        ids: &[MessageId],
+        mut failed: impl FnMut(MessageId, NotHeld),
+    ) {
+        let mut inner = self.inner.lock();
+        for &id in ids {
+            if let Err(reason) = inner.state.finish(consumer, id) {
+                failed(id, reason);
+            }
+        }
+        if inner.state.holds.is_empty() {
+            self.log.release_if_drained();
+        }
+    }
+
+    /// A consumer gives a message back, to be delivered after `delay`; at the tail if that is zero.
+    pub fn requeue(
+        &self,
+        consumer: ConsumerId,
+        id: MessageId,
+        delay: Duration,
+    ) -> Result<(), NotHeld> {
+        let mut inner = self.inner.lock();
+        let due = (!delay.is_zero()).then(|| self.shared.clock.now() + delay);
+        inner
+            .state
+            .requeue(consumer, id, due, self.log.visible_end())?;
+        self.arm(&mut inner);
+        drop(inner);
+        if due.is_none() {
+            self.ring_for(1);
+        }
+        Ok(())
+    }
+
+    /// A consumer needs more time for a message.
+    pub fn touch(&self, consumer: ConsumerId, id: MessageId) -> Result<(), NotHeld> {
+        let mut inner = self.inner.lock();
+        inner.state.touch(
+            consumer,
+            id,
+            self.shared.clock.now(),
+            self.shared.max_msg_timeout,
+        )?;
+        self.arm(&mut inner);
+        Ok(())
+    }
+
+    /// Adds a published message that must not be delivered before `due`.
+    pub fn defer(&self, segment: &Arc<Segment>, index: u32, due: Instant) {
+        let mut inner = self.inner.lock();
+        let entry = Entry {
+            segment: segment.number(),
+            index,
+            attempts: 0,
+        };
+        inner.state.defer(segment, entry, due);
+        inner.state.deferred_published += 1;
+        self.arm(&mut inner);
+    }
+
+    /// Takes back what has timed out, and makes available what is due; the timer calls it.
+    pub fn advance(&self) {
+        let mut inner = self.inner.lock();
+        let mut released = Vec::new();
+        let available = inner.state.advance(
+            self.shared.clock.now(),
+            self.log.visible_end(),
+            &mut released,
+        );
+        inner.armed = None;
+        self.arm(&mut inner);
+        drop(inner);
+        for bell in released {
+            bell.notify_one();
+        }
+        self.ring_for(available);
+    }
+
+    fn arm(&self, inner: &mut Inner) {
+        let Some(next) = inner.state.next_wake() else {
+            return;
+        };
+        if inner.armed.is_none_or(|armed| next < armed) {
+            inner.armed = Some(next);
+            self.shared.timers.wake_at(next, Weak::clone(&self.this));
+        }
+    }
+
+    /// Stops delivery, or lets it go on.
+    pub fn set_paused(&self, paused: bool) {
+        self.inner.lock().state.paused = paused;
+        if !paused {
+            self.ring_for(u64::MAX);
+        }
+    }
+
+    /// Whether delivery stands still.
+    pub fn is_paused(&self) -> bool {
+        self.inner.lock().state.paused
+    }
+
+    /// Drops all messages: those waiting, in flight and deferred.
+    pub fn empty(&self) {
+        let mut inner = self.inner.lock();
+        if inner.state.exiting {
+            return;
+        }
+        inner.state.clear();
+        inner.loaded.clear();
+        self.log.skip_to_end(self.reader);
+        let bells = inner.bells();
+        drop(inner);
+        ring_all(bells);
+    }
+
+    /// Ends the channel: drops all it has, and tells its consumers to go. Called once, by its topic.
+    pub fn exit(&self) {
+        let mut inner = self.inner.lock();
+        inner.state.exiting = true;
+        inner.state.clear();
+        inner.loaded.clear();
+        self.log.remove_reader(self.reader);
+        let bells = inner.bells();
+        drop(inner);
+        ring_all(bells);
+    }
+
+    /// Ends delivery and leaves everything as it is, to be written to disk.
+    pub fn stop(&self) {
+        let mut inner = self.inner.lock();
+        inner.state.exiting = true;
+        let bells = inner.bells();
+        drop(inner);
+        ring_all(bells);
+    }
+
+    /// Brings a segment back to memory and rings who waits for it. One load at a time; others are left to it.
+    pub async fn load(self: Arc<Self>, segment: Arc<Segment>) {
+        if std::mem::replace(&mut self.inner.lock().loading, true) {
+            return;
+        }
+        let channel = Arc::clone(&self);
+        // A failure may pass (no file descriptor): who is rung will ask again, after a pause.
+        let outcome = tokio::task::spawn_blocking(move || channel.load_now(&segment)).await;
+        if !matches!(outcome, Ok(Ok(()))) {
+            tracing::warn!(channel = %self.name, ?outcome, "segment not loaded; trying again");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.inner.lock().loading = false;
+        self.ring_for(u64::MAX);
+    }
+
+    /// Loads a segment, and with it the one that comes after it, if memory allows. Blocks.
+    pub fn load_now(&self, segment: &Arc<Segment>) -> io::Result<()> {
+        self.keep_loaded(segment.load(self.log.memory())?);
+        if let Some(next) = self.log.next_on_disk(segment)
+            && !self.log.memory().over_budget()
+        {
+            self.keep_loaded(next.load(self.log.memory())?);
+        }
+        Ok(())
+    }
+
+    fn keep_loaded(&self, buffer: Arc<Buffer>) {
+        let mut inner = self.inner.lock();
+        if inner.loaded.len() == LOADED_MAX {
+            inner.loaded.pop_front();
+        }
+        inner.loaded.push_back(buffer);
+    }
+
+    /// Rings consumers that wait, at most one for each message there is.
+    fn ring_for(&self, messages: u64) {
+        for _ in 0..messages {
+            let Some(bell) = self.inner.lock().state.next_waiting() else {
+                break;
+            };
+            bell.notify_one();
+        }
+    }
+
+    /// What `/stats` tells.
+    pub fn snapshot(&self) -> Snapshot {
+        let inner = self.inner.lock();
+        let state = &inner.state;
+        if state.exiting {
+            return Snapshot {
+                paused: state.paused,
+                ..Snapshot::default()
+            };
+        }
+        let waiting = Depth {
+            messages: state.again_count(),
+            on_disk: 0,
+        };
+        Snapshot {
+            depth: self.log.depth(self.reader) + waiting,
+            in_flight_count: state.in_flight_count(),
+            deferred_count: state.deferred_count(),
+            message_count: self.log.visible_end().saturating_sub(self.counted_from)
+                + state.deferred_published,
+            requeue_count: state.requeue_count,
+            timeout_count: state.timeout_count,
+            client_count: state.consumers.len(),
+            paused: state.paused,
+        }
+    }
+
+    /// What `/stats` tells of one consumer.
+    pub fn consumer_snapshot(&self, consumer: ConsumerId) -> ConsumerSnapshot {
+        let inner = self.inner.lock();
+        let consumer = inner.state.consumer(consumer);
+        ConsumerSnapshot {
+            ready_count: consumer.ready_count,
+            in_flight_count: consumer.held.count(),
+            counters: consumer.counters,
+        }
+    }
+
+    fn this(&self) -> Arc<Self> {
+        self.this.upgrade().expect("a method of it is running")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+}
+
+impl Waiter for Channel {
+    fn ring(&self, messages: u64) {
+        self.inner.lock().listening = false;
+        self.ring_for(messages);
+    }
+}
+
+impl Inner {
+    fn bells(&self) -> Vec<Arc<Notify>> {
+        self.state
+            .consumers
+            .iter()
+            .map(|(_, consumer)| Arc::clone(&consumer.bell))
+            .collect()
+    }
+}
+
+/// Where a run of frames came from and where it is in the output.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    segment: u64,
+    first: u32,
+    start: usize,
+}
+
+/// The message frames that lie one after the other in `bytes`.
+fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let size = u32::from_be_bytes(*bytes.first_chunk()?);
+        let (frame, rest) = bytes.split_at(size as usize + 4);
+        bytes = rest;
+        Some(frame)
+    })
+}
+
+fn ring_all(bells: Vec<Arc<Notify>>) {
+    for bell in bells {
+        bell.notify_one();
+    }
+}

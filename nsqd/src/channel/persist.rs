@@ -1,0 +1,117 @@
+//! A channel across restarts, and the stragglers that it moves out of the way.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::checkpoint::{ChannelProgress, Due};
+use super::{Channel, Entry};
+use crate::log::Segment;
+
+impl Channel {
+    /// Where the channel is; `wall` tells what a due time is on the wall clock.
+    pub fn progress(&self, wall: impl Fn(Instant) -> i64) -> ChannelProgress {
+        let inner = self.lock();
+        let (ready, deferred) = inner.state.unfinished();
+        let mut deferred: Vec<_> = deferred
+            .into_iter()
+            .map(|(due, entry)| Due {
+                entry,
+                due_ns: wall(due),
+            })
+            .collect();
+        deferred.sort_unstable_by_key(|due| (due.due_ns, due.entry));
+        ChannelProgress {
+            name: self.name.clone(),
+            paused: inner.state.paused,
+            cursor: self.log.position(self.reader),
+            ready: ready
+                .into_iter()
+                .map(|entry| Due { entry, due_ns: 0 })
+                .collect(),
+            deferred,
+        }
+    }
+
+    /// Takes back what the channel had handed out or deferred when its progress was written. What was in memory only is
+    /// gone after a crash.
+    pub fn restore(
+        &self,
+        segments: &BTreeMap<u64, Arc<Segment>>,
+        written: &ChannelProgress,
+        due: impl Fn(i64) -> Instant,
+    ) {
+        let mut inner = self.lock();
+        inner.state.paused = written.paused;
+        let mut gone = 0;
+        let mut found = |entry: &Entry| {
+            let segment = segments.get(&entry.segment);
+            let segment =
+                segment.filter(|segment| segment.count().is_some_and(|count| entry.index < count));
+            gone += usize::from(segment.is_none());
+            segment
+        };
+        for Due { entry, .. } in &written.ready {
+            if let Some(segment) = found(entry) {
+                inner.state.restore(segment, *entry);
+            }
+        }
+        for Due { entry, due_ns } in &written.deferred {
+            if let Some(segment) = found(entry) {
+                inner.state.defer(segment, *entry, due(*due_ns));
+            }
+        }
+        if gone > 0 {
+            tracing::warn!(channel = %self.name, messages = gone,
+                "unfinished messages were in memory only and are lost in the crash");
+        }
+        self.arm(&mut inner);
+    }
+
+    /// Copies messages that have been unfinished for long to the side lane, where only they keep a whole segment from
+    /// being dropped. Blocks. Called about once a second.
+    pub fn move_stragglers(&self) {
+        let segments = self.lock().state.holds.look_for_stragglers();
+        for segment in segments {
+            if let Err(error) = self.move_from(&segment) {
+                tracing::warn!(channel = %self.name, segment = segment.number(), %error,
+                    "stragglers not moved; trying again");
+            }
+        }
+    }
+
+    fn move_from(&self, segment: &Arc<Segment>) -> std::io::Result<()> {
+        // Not under the lock: it may come from disk.
+        let buffer = segment.load(self.log.memory())?;
+        let mut inner = self.lock();
+        if inner.state.exiting {
+            return Ok(());
+        }
+        let mut moved: HashMap<u32, (Arc<Segment>, u32)> = HashMap::new();
+        inner.state.relocate(|entry| {
+            if entry.segment != segment.number() || buffer.frame(entry.index).is_empty() {
+                return None;
+            }
+            let place = self
+                .log
+                .move_aside(buffer.frame(entry.index), buffer.tag(entry.index).due_ns)?;
+            let to = Entry {
+                segment: place.0.number(),
+                index: place.1,
+                ..entry
+            };
+            moved.insert(entry.index, place);
+            Some(to)
+        });
+        for (index, (place, _)) in moved {
+            inner.state.holds.add(&place, 1);
+            inner.state.holds.release(Entry {
+                segment: segment.number(),
+                index,
+                attempts: 0,
+            });
+        }
+        Ok(())
+    }
+}

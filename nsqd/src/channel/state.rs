@@ -1,0 +1,398 @@
+//! What a channel knows of the messages that it has handed out and of those that came back: pure, without clock, lock
+//! or I/O.
+//!
+//! ```text
+//!  log ──claim──▶ in flight ──finish──▶ gone
+//!   ▲               │  │ └──requeue with a delay──▶ deferred ──due──┐
+//!   │               │  └──requeue, time out──▶ requeued (tail) ◀────┘
+//!   │               └──its consumer left──▶ returned (front)
+//!   └ new messages                requeued, returned ──claim──▶ in flight
+//! ```
+//!
+//! Each message that the cursor has passed is in exactly one of these places, or finished.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::wire::MessageId;
+use slab::Slab;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::deferred::Deferred;
+use super::holds::Holds;
+use super::in_flight::{Held, HeldList, InFlight};
+use crate::log::Segment;
+
+/// Attempts are counted up to this, since clients read them as signed 16 bits.
+const ATTEMPTS_MAX: u16 = i16::MAX as u16;
+
+/// An unfinished message: where it is, and how often this channel has handed it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The number of its segment.
+    pub segment: u64,
+    /// Its index there.
+    pub index: u32,
+    /// Deliveries so far.
+    pub attempts: u16,
+}
+
+/// A consumer of a channel, valid until it is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsumerId(usize);
+
+/// What a consumer is allowed, and what it did.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    pub(super) held: HeldList,
+    pub(super) ready_count: u64,
+    pub(super) msg_timeout: Duration,
+    pub(super) bell: Arc<Notify>,
+    /// It found nothing, and waits to be rung.
+    waiting: bool,
+    /// It was rung, and has not come yet.
+    rung: bool,
+    pub(super) counters: ConsumerCounters,
+}
+
+/// What a consumer did since it subscribed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConsumerCounters {
+    /// Messages sent to it.
+    pub messages: u64,
+    /// Messages it finished.
+    pub finished: u64,
+    /// Messages it requeued.
+    pub requeued: u64,
+}
+
+impl Consumer {
+    /// How many messages it may be sent now.
+    pub(super) fn credit(&self) -> u64 {
+        self.ready_count.saturating_sub(self.held.count())
+    }
+}
+
+/// Why a message can't be finished, requeued or touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotHeld {
+    /// It is not in flight.
+    #[error("ID not in flight")]
+    NotInFlight,
+    /// Another consumer holds it.
+    #[error("client does not own message")]
+    NotOwned,
+}
+
+/// A message that waits for its turn at the tail.
+#[derive(Debug, Clone, Copy)]
+struct Requeued {
+    entry: Entry,
+    /// The end of the log when it came back: what was published before goes first.
+    after: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) consumers: Slab<Consumer>,
+    in_flight: InFlight,
+    returned: VecDeque<Entry>,
+    requeued: VecDeque<Requeued>,
+    deferred: Deferred,
+    pub(super) holds: Holds,
+    /// Consumers to be rung, in the order in which they began to wait.
+    waiting: VecDeque<usize>,
+    /// Consumers that were rung and have not come yet.
+    rung_count: u64,
+    pub(super) paused: bool,
+    /// It is being deleted: nothing is handed out any more.
+    pub(super) exiting: bool,
+    pub(super) requeue_count: u64,
+    pub(super) timeout_count: u64,
+    /// Deferred messages that were published to it.
+    pub(super) deferred_published: u64,
+}
+
+impl State {
+    pub(super) fn add_consumer(&mut self, msg_timeout: Duration, bell: Arc<Notify>) -> ConsumerId {
+        ConsumerId(self.consumers.insert(Consumer {
+            held: HeldList::default(),
+            ready_count: 0,
+            msg_timeout,
+            bell,
+            waiting: false,
+            rung: false,
+            counters: ConsumerCounters::default(),
+        }))
+    }
+
+    /// Removes a consumer; its messages come back to the front, oldest first.
+    pub(super) fn remove_consumer(&mut self, id: ConsumerId) {
+        let mut consumer = self.consumers.remove(id.0);
+        self.waiting.retain(|&waiting| waiting != id.0);
+        self.rung_count -= u64::from(consumer.rung);
+        let from = self.returned.len();
+        while let Some(held) = self.in_flight.pop(&mut consumer.held) {
+            self.returned.push_back(held.entry);
+        }
+        let given_back = self.returned.len() - from;
+        self.returned.rotate_right(given_back);
+    }
+
+    pub(super) fn consumer(&self, id: ConsumerId) -> &Consumer {
+        &self.consumers[id.0]
+    }
+
+    pub(super) fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
+        &mut self.consumers[id.0]
+    }
+
+    /// Hands a message to a consumer; returns the attempt that this is.
+    pub(super) fn claim(
+        &mut self,
+        id: ConsumerId,
+        message: MessageId,
+        mut entry: Entry,
+        now: Instant,
+    ) -> u16 {
+        entry.attempts = (entry.attempts + 1).min(ATTEMPTS_MAX);
+        let consumer = &mut self.consumers[id.0];
+        consumer.counters.messages += 1;
+        let deadline = now + consumer.msg_timeout;
+        let held = Held {
+            id: message,
+            entry,
+            holder: id,
+            claimed_at: now,
+            deadline,
+        };
+        self.in_flight.insert(&mut consumer.held, held);
+        entry.attempts
+    }
+
+    fn held_by(&self, id: ConsumerId, message: MessageId) -> Result<usize, NotHeld> {
+        let (key, holder) = self.in_flight.find(message).ok_or(NotHeld::NotInFlight)?;
+        if holder == id {
+            Ok(key)
+        } else {
+            Err(NotHeld::NotOwned)
+        }
+    }
+
+    /// A consumer is done with a message.
+    pub(super) fn finish(&mut self, id: ConsumerId, message: MessageId) -> Result<(), NotHeld> {
+        let key = self.held_by(id, message)?;
+        let consumer = &mut self.consumers[id.0];
+        let held = self.in_flight.remove(&mut consumer.held, key);
+        consumer.counters.finished += 1;
+        self.holds.release(held.entry);
+        Ok(())
+    }
+
+    /// Finishes a message that was claimed for a consumer but is not sent to it.
+    pub(super) fn discard(&mut self, id: ConsumerId, message: MessageId) {
+        if let Ok(key) = self.held_by(id, message) {
+            let consumer = &mut self.consumers[id.0];
+            let held = self.in_flight.remove(&mut consumer.held, key);
+            consumer.counters.messages -= 1;
+            self.holds.release(held.entry);
+        }
+    }
+
+    /// A consumer gives a message back: to the tail, which is behind `tail`, or not before `due`.
+    pub(super) fn requeue(
+        &mut self,
+        id: ConsumerId,
+        message: MessageId,
+        due: Option<Instant>,
+        tail: u64,
+    ) -> Result<(), NotHeld> {
+        let key = self.held_by(id, message)?;
+        let consumer = &mut self.consumers[id.0];
+        let Held { entry, .. } = self.in_flight.remove(&mut consumer.held, key);
+        consumer.counters.requeued += 1;
+        self.requeue_count += 1;
+        match due {
+            Some(due) => self.deferred.push(due, entry),
+            None => self.requeued.push_back(Requeued { entry, after: tail }),
+        }
+        Ok(())
+    }
+
+    /// A consumer needs more time for a message; never more than `max` since it was claimed.
+    pub(super) fn touch(
+        &mut self,
+        id: ConsumerId,
+        message: MessageId,
+        now: Instant,
+        max: Duration,
+    ) -> Result<(), NotHeld> {
+        let key = self.held_by(id, message)?;
+        let consumer = &mut self.consumers[id.0];
+        let timeouts = (consumer.msg_timeout, max);
+        self.in_flight
+            .extend(&mut consumer.held, key, now, timeouts);
+        Ok(())
+    }
+
+    /// Takes back every message whose deadline has come, and makes those available that are due. Returns how many
+    /// messages there are to deliver now; consumers that lost one are rung by the caller through `released`.
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        tail: u64,
+        released: &mut Vec<Arc<Notify>>,
+    ) -> u64 {
+        let mut available = 0;
+        for (_, consumer) in &mut self.consumers {
+            let before = available;
+            while let Some(held) = self.in_flight.pop_expired(&mut consumer.held, now) {
+                self.requeued.push_back(Requeued {
+                    entry: held.entry,
+                    after: tail,
+                });
+                available += 1;
+            }
+            if available > before {
+                released.push(Arc::clone(&consumer.bell));
+            }
+        }
+        self.timeout_count += available;
+        while let Some(entry) = self.deferred.pop_due(now) {
+            self.requeued.push_back(Requeued { entry, after: tail });
+            available += 1;
+        }
+        available
+    }
+
+    /// When `advance` has something to do next.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let deadlines = self
+            .consumers
+            .iter()
+            .filter_map(|(_, consumer)| self.in_flight.next_deadline(&consumer.held));
+        deadlines.chain(self.deferred.next_due()).min()
+    }
+
+    /// Adds a message that must not be delivered before `due`.
+    pub(super) fn defer(&mut self, segment: &Arc<Segment>, entry: Entry, due: Instant) {
+        self.holds.add(segment, 1);
+        self.deferred.push(due, entry);
+    }
+
+    /// Adds a message that an earlier process had handed out, or was about to.
+    pub(super) fn restore(&mut self, segment: &Arc<Segment>, entry: Entry) {
+        self.holds.add(segment, 1);
+        self.returned.push_back(entry);
+    }
+
+    /// The message that goes before new ones, now that the cursor is at `cursor`.
+    pub(super) fn next_again(&self, cursor: impl FnOnce() -> u64) -> Option<Entry> {
+        if let Some(&entry) = self.returned.front() {
+            return Some(entry);
+        }
+        let Requeued { entry, after } = *self.requeued.front()?;
+        (after <= cursor()).then_some(entry)
+    }
+
+    /// Takes out what `next_again` showed.
+    pub(super) fn take_again(&mut self) {
+        if self.returned.pop_front().is_none() {
+            self.requeued.pop_front();
+        }
+    }
+
+    /// How many new messages may go before the next requeued one.
+    pub(super) fn new_before_requeued(&self, cursor: u64) -> u64 {
+        self.requeued
+            .front()
+            .map_or(u64::MAX, |requeued| requeued.after.saturating_sub(cursor))
+    }
+
+    /// Whether any message came back.
+    pub(super) fn has_requeued(&self) -> bool {
+        !self.requeued.is_empty()
+    }
+
+    /// Messages that came back and wait.
+    pub(super) fn again_count(&self) -> u64 {
+        (self.returned.len() + self.requeued.len()) as u64
+    }
+
+    pub(super) fn in_flight_count(&self) -> u64 {
+        self.in_flight.count() as u64
+    }
+
+    pub(super) fn deferred_count(&self) -> u64 {
+        self.deferred.count() as u64
+    }
+
+    /// Forgets all messages.
+    pub(super) fn clear(&mut self) {
+        for (_, consumer) in &mut self.consumers {
+            while self.in_flight.pop(&mut consumer.held).is_some() {}
+        }
+        self.returned.clear();
+        self.requeued.clear();
+        self.deferred = Deferred::default();
+        self.holds.clear();
+    }
+
+    /// Puts a consumer at the end of those who wait.
+    pub(super) fn wait(&mut self, id: ConsumerId) {
+        let consumer = &mut self.consumers[id.0];
+        if !consumer.waiting {
+            consumer.waiting = true;
+            self.waiting.push_back(id.0);
+        }
+    }
+
+    /// Notes that a consumer came for messages; returns how many others wait for some, or are on their way.
+    pub(super) fn arrive(&mut self, id: ConsumerId) -> u64 {
+        let consumer = &mut self.consumers[id.0];
+        self.rung_count -= u64::from(std::mem::take(&mut consumer.rung));
+        self.waiting.len() as u64 + self.rung_count
+    }
+
+    /// Takes out the next consumer that waits and can take a message.
+    pub(super) fn next_waiting(&mut self) -> Option<Arc<Notify>> {
+        loop {
+            let consumer = &mut self.consumers[self.waiting.pop_front()?];
+            consumer.waiting = false;
+            if consumer.credit() > 0 {
+                self.rung_count += u64::from(!std::mem::replace(&mut consumer.rung, true));
+                return Some(Arc::clone(&consumer.bell));
+            }
+        }
+    }
+
+    /// Everything unfinished that the cursor has passed: what can be delivered at once, and what is deferred.
+    pub(super) fn unfinished(&self) -> (Vec<Entry>, Vec<(Instant, Entry)>) {
+        let requeued = self.requeued.iter().map(|requeued| requeued.entry);
+        let mut ready: Vec<_> = self
+            .in_flight
+            .entries()
+            .chain(self.returned.iter().copied())
+            .chain(requeued)
+            .collect();
+        ready.sort_unstable();
+        (ready, self.deferred.entries().collect())
+    }
+
+    /// Tells where messages are now that have moved: `moved(entry)` is the new place, if it has one.
+    pub(super) fn relocate(&mut self, mut moved: impl FnMut(Entry) -> Option<Entry>) {
+        let mut change = |entry: &mut Entry| {
+            if let Some(place) = moved(*entry) {
+                *entry = place;
+            }
+        };
+        self.in_flight.entries_mut().for_each(&mut change);
+        self.returned.iter_mut().for_each(&mut change);
+        self.requeued
+            .iter_mut()
+            .for_each(|requeued| change(&mut requeued.entry));
+        self.deferred.for_each_entry(&mut change);
+    }
+}

@@ -1,0 +1,203 @@
+//! The directory of one topic: file names, its creation on first need, and what is to be removed from it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::file::Disk;
+use super::record::Lane;
+
+/// A topic's place on disk. Nothing is created before there is something to keep.
+#[derive(Debug)]
+pub struct Directory {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    created: AtomicBool,
+    /// Files whose segments nobody needs any more; removed off the async threads.
+    garbage: Mutex<Vec<Discarded>>,
+    /// Set when the process stops: from then on segments leave their files behind.
+    closed: AtomicBool,
+    damaged_messages: AtomicU64,
+    care: Care,
+}
+
+/// How a topic asks the storage worker to come: it sets its flag, and rings the bell that all topics share.
+#[derive(Debug, Default)]
+pub struct Care {
+    wanted: AtomicBool,
+    bell: Arc<Notify>,
+}
+
+impl Care {
+    /// A topic's flag; `bell` is what the storage worker waits for.
+    pub fn new(bell: &Arc<Notify>) -> Self {
+        Self {
+            wanted: AtomicBool::new(false),
+            bell: Arc::clone(bell),
+        }
+    }
+
+    fn call(&self) {
+        if !self.wanted.swap(true, Ordering::AcqRel) {
+            self.bell.notify_one();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Discarded {
+    path: PathBuf,
+    damaged: bool,
+}
+
+impl Directory {
+    /// The directory at `path`, which exists already if `created`.
+    pub fn new(disk: Arc<dyn Disk>, path: PathBuf, created: bool, care: Care) -> Arc<Self> {
+        Arc::new(Self {
+            disk,
+            path,
+            created: AtomicBool::new(created),
+            garbage: Mutex::default(),
+            closed: AtomicBool::new(false),
+            damaged_messages: AtomicU64::new(0),
+            care,
+        })
+    }
+
+    /// The file system it is on.
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it exists on disk.
+    pub fn exists(&self) -> bool {
+        self.created.load(Ordering::Acquire)
+    }
+
+    /// Creates the directory if it is not there, so that it survives a power cut. Blocks.
+    pub fn ensure(&self) -> io::Result<()> {
+        if !self.exists() {
+            self.disk.create_dir(&self.path)?;
+            self.disk
+                .sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
+            self.created.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Makes what was created, renamed or removed in it survive a power cut. Blocks.
+    pub fn sync(&self) -> io::Result<()> {
+        self.disk.sync_dir(&self.path)
+    }
+
+    /// From now on nothing is discarded: the files are needed at the next start.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Notes that a file is not needed any more. A damaged one is kept under a name that says so.
+    pub(super) fn discard(&self, name: &str, damaged: bool) {
+        if !self.closed.load(Ordering::Acquire) {
+            self.garbage.lock().push(Discarded {
+                path: self.path.join(name),
+                damaged,
+            });
+            self.care.call();
+        }
+    }
+
+    /// Asks the storage worker to come.
+    pub fn call_for_care(&self) {
+        self.care.call();
+    }
+
+    /// Whether the storage worker was asked for since the last time.
+    pub fn take_care(&self) -> bool {
+        self.care.wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Counts messages that could not be read back.
+    pub(super) fn count_damaged(&self, messages: u64) {
+        self.damaged_messages.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Messages that could not be read back since the process started.
+    pub fn damaged_messages(&self) -> u64 {
+        self.damaged_messages.load(Ordering::Relaxed)
+    }
+
+    /// Removes what was discarded. Blocks. What can't be removed is found again at the next start.
+    pub fn collect_garbage(&self) {
+        let garbage = std::mem::take(&mut *self.garbage.lock());
+        for Discarded { path, damaged } in garbage {
+            let outcome = if damaged {
+                self.disk.rename(&path, &path.with_extension("damaged"))
+            } else {
+                self.disk.remove(&path)
+            };
+            if let Err(error) = outcome
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(path = %path.display(), %error, "segment file not removed");
+            }
+        }
+    }
+}
+
+/// The name of a segment's file: its number, the epoch that its records are checked with, and its lane.
+pub(super) fn segment_name(number: u64, epoch: u64, lane: Lane) -> String {
+    let extension = match lane {
+        Lane::Main => "main",
+        Lane::Side => "side",
+    };
+    format!("{number:012}-{epoch:016x}.{extension}")
+}
+
+/// Number, epoch and lane from the name of a segment's file; `None` for any other file.
+pub(super) fn parse_segment_name(name: &OsStr) -> Option<(u64, u64, Lane)> {
+    let (stem, extension) = name.to_str()?.split_once('.')?;
+    let (number, epoch) = stem.split_once('-')?;
+    let lane = match extension {
+        "main" => Lane::Main,
+        "side" => Lane::Side,
+        _ => return None,
+    };
+    let epoch = (epoch.len() == 16).then(|| u64::from_str_radix(epoch, 16).ok())??;
+    Some((number.parse().ok()?, epoch, lane))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segment_names_come_back_and_strangers_are_left_alone() {
+        for (number, epoch, lane) in [(0, 0, Lane::Main), (u64::MAX, u64::MAX, Lane::Side)] {
+            let name = segment_name(number, epoch, lane);
+            assert_eq!(
+                parse_segment_name(name.as_ref()),
+                Some((number, epoch, lane)),
+                "{name}"
+            );
+        }
+        for stranger in [
+            "channels",
+            "1-2.main",
+            "x.main",
+            "000-0000000000000000.damaged",
+            ".main",
+        ] {
+            assert_eq!(parse_segment_name(stranger.as_ref()), None, "{stranger}");
+        }
+    }
+}

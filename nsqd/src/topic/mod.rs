@@ -1,0 +1,381 @@
+//! A topic: a name, a log, and the channels that read it.
+//!
+//! Publishing takes the log's lock only; the lock on the channels is for those who create, delete, pause or look. Lock
+//! order: channels → channel → log.
+
+mod persist;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use client::wire::{ChannelName, TopicName};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
+
+pub use persist::Known;
+
+use crate::channel::checkpoint::Due;
+use crate::channel::{self, Channel, Entry, Start};
+use crate::log::{Closed, Depth, Log, Segment, Stamp, Waiter};
+use crate::message_id::MessageIds;
+
+/// How long a publisher waits for memory before it is told that there is none.
+const MEMORY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often it looks.
+const MEMORY_WAIT_STEP: Duration = Duration::from_millis(2);
+
+/// What all topics of a process share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// What their channels share.
+    pub channels: channel::Shared,
+    /// Where message ids come from.
+    pub ids: Arc<MessageIds>,
+    /// OK means that the kernel has the message (`--mem-queue-size=0`).
+    pub write_through: bool,
+}
+
+/// A topic.
+#[derive(Debug)]
+pub struct Topic {
+    name: TopicName,
+    log: Arc<Log>,
+    shared: Shared,
+    exiting: AtomicBool,
+    channels: Mutex<Channels>,
+    /// One writer at a time, for all publishers that wait.
+    writing: tokio::sync::Mutex<()>,
+    /// Messages that the kernel has been given.
+    written: AtomicU64,
+    progress: Mutex<persist::Written>,
+}
+
+#[derive(Debug, Default)]
+struct Channels {
+    by_name: BTreeMap<ChannelName, Arc<Channel>>,
+    paused: bool,
+    /// Deferred messages that no channel has been shown, since there was none or the topic is paused.
+    unshown_deferred: Vec<Unshown>,
+}
+
+#[derive(Debug)]
+struct Unshown {
+    segment: Arc<Segment>,
+    index: u32,
+    due: Instant,
+    due_ns: i64,
+}
+
+/// Why messages were not taken. None of them was, but for `NotWritten`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The topic is being deleted, or the daemon stops.
+    #[error("exiting")]
+    Exiting,
+    /// Memory is full, and what should make room can't be written.
+    #[error("memory is full and spilling to disk fails: {0}")]
+    DiskFault(String),
+    /// Memory is full with what can't be spilled.
+    #[error("memory is full (--mem-queue-bytes)")]
+    NoMemory,
+    /// The message could not be handed to the kernel; it may be delivered all the same.
+    #[error("{0}")]
+    NotWritten(String),
+}
+
+/// What `/stats` tells of a topic.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Snapshot {
+    /// Messages that no channel has been shown, and those of them on disk.
+    pub depth: Depth,
+    /// Messages published.
+    pub message_count: u64,
+    /// Bytes of their bodies.
+    pub message_bytes: u64,
+    /// Whether channels are shown nothing new.
+    pub paused: bool,
+    /// Messages that ephemeral channels lost for lack of memory.
+    pub dropped: u64,
+    /// Messages that could not be read back from disk.
+    pub damaged: u64,
+}
+
+impl From<Closed> for PublishError {
+    fn from(_: Closed) -> Self {
+        Self::Exiting
+    }
+}
+
+impl Topic {
+    /// A new topic with an empty log.
+    pub fn new(name: TopicName, log: Log, shared: Shared) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            log: Arc::new(log),
+            shared,
+            exiting: AtomicBool::new(false),
+            channels: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            written: AtomicU64::new(0),
+            progress: Mutex::default(),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &TopicName {
+        &self.name
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Whether it is being deleted: get it anew from the node.
+    pub fn is_exiting(&self) -> bool {
+        self.exiting.load(Ordering::Acquire)
+    }
+
+    /// Takes messages, all or none, and rings the consumers that wait for some. Waits only when memory is full, or for
+    /// the kernel where every message goes to disk. `woken` is scratch space.
+    pub async fn publish<'a>(
+        &self,
+        bodies: impl ExactSizeIterator<Item = &'a [u8]>,
+        woken: &mut Vec<Arc<dyn Waiter>>,
+    ) -> Result<(), PublishError> {
+        self.admit().await?;
+        let count = bodies.len() as u64;
+        self.log.append(self.stamp(count), bodies, woken)?;
+        for waiter in woken.drain(..) {
+            waiter.ring(count);
+        }
+        self.settle().await
+    }
+
+    /// Takes a message that is not to be delivered before `delay` has passed.
+    pub async fn publish_deferred(&self, body: &[u8], delay: Duration) -> Result<(), PublishError> {
+        if delay.is_zero() {
+            return self.publish([body].into_iter(), &mut Vec::new()).await;
+        }
+        self.admit().await?;
+        self.append_deferred(body, delay)?;
+        self.settle().await
+    }
+
+    fn append_deferred(&self, body: &[u8], delay: Duration) -> Result<(), Closed> {
+        let due = self.shared.channels.clock.now() + delay;
+        let stamp = self.stamp(1);
+        let delay_ns = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
+        let due_ns = stamp.timestamp_ns.saturating_add(delay_ns);
+        // Under the lock of the channels: those that exist now get the message, later ones don't.
+        let mut channels = self.channels.lock();
+        let (segment, index) = self.log.append_deferred(stamp, body, due_ns)?;
+        if channels.hides_new() {
+            channels.unshown_deferred.push(Unshown {
+                segment,
+                index,
+                due,
+                due_ns,
+            });
+        } else {
+            channels
+                .by_name
+                .values()
+                .for_each(|channel| channel.defer(&segment, index, due));
+        }
+        Ok(())
+    }
+
+    fn stamp(&self, count: u64) -> Stamp {
+        let timestamp_ns = self.shared.channels.clock.wall_ns();
+        Stamp {
+            timestamp_ns,
+            first_id: self.shared.ids.take(count),
+        }
+    }
+
+    /// Waits until there is room in memory.
+    async fn admit(&self) -> Result<(), PublishError> {
+        if self.is_exiting() {
+            return Err(PublishError::Exiting);
+        }
+        let memory = self.log.memory();
+        let mut waited = Duration::ZERO;
+        while memory.exhausted() {
+            self.log.directory().call_for_care();
+            if let Some(fault) = memory.fault() {
+                return Err(PublishError::DiskFault(fault));
+            }
+            if waited >= MEMORY_WAIT_MAX {
+                return Err(PublishError::NoMemory);
+            }
+            sleep(MEMORY_WAIT_STEP).await;
+            waited += MEMORY_WAIT_STEP;
+        }
+        Ok(())
+    }
+
+    /// Waits until the kernel has what was appended, where that is asked for: one write for all who wait.
+    async fn settle(&self) -> Result<(), PublishError> {
+        if !self.shared.write_through || self.name.is_ephemeral() {
+            return Ok(());
+        }
+        let appended = self.log.counters().messages;
+        let _turn = self.writing.lock().await;
+        if self.written.load(Ordering::Acquire) >= appended {
+            return Ok(());
+        }
+        let log = Arc::clone(&self.log);
+        let upto = log.counters().messages;
+        let outcome = tokio::task::spawn_blocking(move || log.write_through()).await;
+        match outcome.expect("writing does not panic") {
+            Ok(()) => {
+                self.written.store(upto, Ordering::Release);
+                Ok(())
+            }
+            Err(error) => Err(PublishError::NotWritten(error.to_string())),
+        }
+    }
+
+    /// The channel with this name, if there is one.
+    pub fn channel(&self, name: &str) -> Option<Arc<Channel>> {
+        self.channels.lock().by_name.get(name).cloned()
+    }
+
+    /// The channels, by name.
+    pub fn channels(&self) -> Vec<Arc<Channel>> {
+        self.channels.lock().by_name.values().cloned().collect()
+    }
+
+    /// The channel with this name, created if need be; `None` while the topic is being deleted. Tells whether it was
+    /// created. The first one gets all that has waited.
+    pub fn channel_or_create(&self, name: &ChannelName) -> Option<(Arc<Channel>, bool)> {
+        let mut channels = self.channels.lock();
+        if self.is_exiting() {
+            return None;
+        }
+        if let Some(channel) = channels.by_name.get(name) {
+            return Some((Arc::clone(channel), false));
+        }
+        let channel = Channel::new(name.clone(), &self.log, Start::New, &self.shared.channels);
+        channels.by_name.insert(name.clone(), Arc::clone(&channel));
+        channels.show_deferred();
+        Some((channel, true))
+    }
+
+    /// Deletes a channel and all it has; `false` if there is none of that name, or (`only`) it is another by now.
+    pub fn delete_channel(&self, name: &str, only: Option<&Arc<Channel>>) -> bool {
+        let mut channels = self.channels.lock();
+        let Some(found) = channels.by_name.get(name) else {
+            return false;
+        };
+        if only.is_some_and(|only| !Arc::ptr_eq(only, found)) {
+            return false;
+        }
+        let channel = channels.by_name.remove(name).expect("just found");
+        channel.exit();
+        true
+    }
+
+    /// Whether it has no channel.
+    pub fn has_no_channel(&self) -> bool {
+        self.channels.lock().by_name.is_empty()
+    }
+
+    /// Stops showing channels what is published, or shows it.
+    pub fn set_paused(&self, paused: bool) {
+        let mut woken = Vec::new();
+        let mut channels = self.channels.lock();
+        channels.paused = paused;
+        self.log.set_paused(paused, &mut woken);
+        channels.show_deferred();
+        drop(channels);
+        for waiter in woken {
+            waiter.ring(u64::MAX);
+        }
+    }
+
+    /// Whether channels are shown nothing new.
+    pub fn is_paused(&self) -> bool {
+        self.channels.lock().paused
+    }
+
+    /// Drops what no channel has been shown.
+    pub fn empty(&self) {
+        let mut channels = self.channels.lock();
+        channels.unshown_deferred.clear();
+        self.log.empty();
+    }
+
+    /// Ends the topic: refuses publishes, deletes every channel, and forgets all messages. What is on disk is the
+    /// caller's to remove.
+    pub fn exit(&self) {
+        let mut channels = self.channels.lock();
+        self.exiting.store(true, Ordering::Release);
+        self.log.close();
+        self.log.directory().close();
+        for channel in std::mem::take(&mut channels.by_name).into_values() {
+            channel.exit();
+        }
+        channels.unshown_deferred.clear();
+    }
+
+    /// What `/stats` tells.
+    pub fn snapshot(&self) -> Snapshot {
+        let channels = self.channels.lock();
+        let deferred = Depth {
+            messages: channels.unshown_deferred.len() as u64,
+            on_disk: 0,
+        };
+        let counters = self.log.counters();
+        Snapshot {
+            depth: self.log.unshown() + deferred,
+            message_count: counters.messages,
+            message_bytes: counters.bytes,
+            paused: channels.paused,
+            dropped: counters.dropped,
+            damaged: self.log.directory().damaged_messages(),
+        }
+    }
+}
+
+impl Channels {
+    /// Whether what is published now is shown to no channel.
+    fn hides_new(&self) -> bool {
+        self.paused || self.by_name.is_empty()
+    }
+
+    /// Gives the channels the deferred messages that waited for them.
+    fn show_deferred(&mut self) {
+        if self.hides_new() {
+            return;
+        }
+        for Unshown {
+            segment,
+            index,
+            due,
+            ..
+        } in std::mem::take(&mut self.unshown_deferred)
+        {
+            self.by_name
+                .values()
+                .for_each(|channel| channel.defer(&segment, index, due));
+        }
+    }
+}
+
+impl Unshown {
+    fn due(&self) -> Due {
+        let entry = Entry {
+            segment: self.segment.number(),
+            index: self.index,
+            attempts: 0,
+        };
+        Due {
+            entry,
+            due_ns: self.due_ns,
+        }
+    }
+}
