@@ -1,0 +1,115 @@
+//! An accepted connection, TCP or unix, read and written alike.
+
+use std::{
+    io::{self, IoSlice},
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+
+/// A connection from a peer. TCP has no delay (each write is sent at once) and keepalive after 15 s.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over TCP, with the address of the peer.
+    Tcp(TcpStream, SocketAddr),
+    /// Over a unix socket.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    pub(super) fn tcp(stream: TcpStream, peer: SocketAddr) -> Self {
+        let keepalive = socket2::TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(KEEPALIVE);
+        // Both can fail only on a connection that is gone already, which the first read tells.
+        let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        Self::Tcp(stream, peer)
+    }
+
+    pub(super) fn unix(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+
+    /// Returns the peer as logs and stats show it: `ip:port`, or `@` on a unix socket.
+    pub fn peer(&self) -> String {
+        match self {
+            Self::Tcp(_, peer) => peer.to_string(),
+            Self::Unix(_) => "@".to_owned(),
+        }
+    }
+
+    /// Returns the IP address of the peer; a unix socket has none.
+    pub fn peer_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, peer) => Some(peer.ip()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// Hands one poll over to whichever socket there is.
+macro_rules! delegate {
+    ($stream:expr, $socket:ident => $call:expr) => {
+        match $stream.get_mut() {
+            Stream::Tcp(socket, _) => {
+                let $socket = Pin::new(socket);
+                $call
+            }
+            Stream::Unix(socket) => {
+                let $socket = Pin::new(socket);
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        delegate!(self, socket => socket.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        delegate!(self, socket => socket.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        delegate!(self, socket => socket.poll_write_vectored(context, parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        delegate!(self, socket => socket.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        delegate!(self, socket => socket.poll_shutdown(context))
+    }
+}
+
+/// The reference's keepalive: probing after 15 s of silence, and every 15 s.
+const KEEPALIVE: Duration = Duration::from_secs(15);
