@@ -11,6 +11,7 @@
 
 pub mod duration;
 pub mod flags;
+pub mod http;
 pub mod listen;
 pub mod log;
 pub mod signals;

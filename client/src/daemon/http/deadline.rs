@@ -1,0 +1,192 @@
+//! When a connection has taken too long to send a request head, or has been idle for too long.
+//!
+//! ```text
+//!            first byte of a head              head complete
+//!   Idle ───────────────────────────▶ Head ───────────────────▶ Busy ──▶ Idle …   (a new connection is in Head)
+//!   at most idle_timeout              at most header_timeout     the handler's own deadlines
+//! ```
+//!
+//! hyper has one deadline for both waits; a slow head must not get the minute that an idle client may have.
+//! Writing a response counts as idle time, so a client that does not read it is not waited for either.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+/// Where a connection is, shared between its socket, its requests and the one who waits for the deadline.
+#[derive(Clone, Debug)]
+pub(super) struct Deadline {
+    phase: Arc<Mutex<Phase>>,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Head { since: Instant },
+    Busy,
+    Idle { since: Instant },
+}
+
+impl Deadline {
+    /// Returns the deadline of a connection accepted now.
+    pub(super) fn new(header_timeout: Duration, idle_timeout: Duration) -> Self {
+        let phase = Arc::new(Mutex::new(Phase::Head {
+            since: Instant::now(),
+        }));
+        Self {
+            phase,
+            header_timeout,
+            idle_timeout,
+        }
+    }
+
+    /// Notes that the head of a request is complete.
+    pub(super) fn request_started(&self) {
+        *self.phase() = Phase::Busy;
+    }
+
+    /// Notes that a response is ready to be written.
+    pub(super) fn request_ended(&self) {
+        *self.phase() = Phase::Idle {
+            since: Instant::now(),
+        };
+    }
+
+    /// True if no request is under way, and no response either.
+    pub(super) fn is_awaiting_head(&self) -> bool {
+        matches!(*self.phase(), Phase::Head { .. })
+    }
+
+    fn bytes_arrived(&self) {
+        let mut phase = self.phase();
+        if matches!(*phase, Phase::Idle { .. }) {
+            *phase = Phase::Head {
+                since: Instant::now(),
+            };
+        }
+    }
+
+    /// Waits until the peer has taken too long. Looks four times per header timeout, rather than arming a
+    /// timer for each request, and so is late by a quarter of it at most.
+    pub(super) async fn passed(&self) {
+        let mut ticks = tokio::time::interval(self.header_timeout / 4);
+        loop {
+            let now = ticks.tick().await;
+            let left = match *self.phase() {
+                Phase::Busy => continue,
+                Phase::Head { since } => (since + self.header_timeout).checked_duration_since(now),
+                Phase::Idle { since } => (since + self.idle_timeout).checked_duration_since(now),
+            };
+            if left.is_none_or(|left| left.is_zero()) {
+                return;
+            }
+        }
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        // One assignment happens under the lock: a panic elsewhere cannot leave it half done.
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket that tells its [`Deadline`] about every byte read.
+#[derive(Debug)]
+pub(super) struct Watched<IO> {
+    pub(super) socket: IO,
+    pub(super) deadline: Deadline,
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.deadline.bytes_arrived();
+        }
+        polled
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_mins(1);
+
+    /// How long after now the deadline passes, in seconds.
+    async fn seconds_until_passed(deadline: &Deadline) -> f64 {
+        let start = Instant::now();
+        deadline.passed().await;
+        start.elapsed().as_secs_f64()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heads_and_idle_connections_have_their_own_deadlines() {
+        let deadline = Deadline::new(HEADER, IDLE);
+        let waited = seconds_until_passed(&deadline).await;
+        assert!((10.0..=12.5).contains(&waited), "new connection: {waited}");
+
+        deadline.request_started();
+        let waited = tokio::time::timeout(10 * IDLE, deadline.passed()).await;
+        assert!(waited.is_err(), "a busy connection has no deadline here");
+
+        deadline.request_ended();
+        let waited = seconds_until_passed(&deadline).await;
+        assert!((60.0..=62.5).contains(&waited), "idle: {waited}");
+
+        deadline.request_ended();
+        deadline.bytes_arrived();
+        tokio::time::advance(HEADER / 2).await;
+        deadline.bytes_arrived();
+        let waited = seconds_until_passed(&deadline).await;
+        assert!(
+            (5.0..=7.5).contains(&waited),
+            "trickled bytes do not extend it: {waited}"
+        );
+    }
+}
