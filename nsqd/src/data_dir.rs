@@ -9,6 +9,7 @@
 //! ```
 
 use std::ffi::OsStr;
+use std::fmt::Write;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,18 +125,19 @@ impl DataDir {
             .collect())
     }
 
-    /// Sets the directory of a topic aside, to be removed by [`Self::remove_deleted`]; the name is free at once. Blocks.
+    /// Sets the directory of a topic aside, to be removed by [`Self::remove_deleted`]; the name is free at once. One
+    /// rename, quick enough to be made under a lock.
     pub fn set_aside(&self, topic: &TopicName, number: u64) -> io::Result<()> {
         let aside = self.topics().join(format!("{DELETED_PREFIX}{number:016x}"));
         match self.disk.rename(&self.topic(topic), &aside) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => self.disk.sync_dir(&self.topics()),
+            outcome => outcome,
         }
     }
 
     /// Removes what is left of deleted topics. Blocks.
     pub fn remove_deleted(&self) -> io::Result<()> {
+        self.disk.sync_dir(&self.topics())?;
         for name in self.disk.list(&self.topics())? {
             if name
                 .to_str()
@@ -169,7 +171,7 @@ fn encode(name: &str) -> String {
     for byte in name.bytes() {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02x}")),
+            _ => write!(encoded, "%{byte:02x}").expect("a string takes everything"),
         }
     }
     encoded

@@ -1,2 +1,34 @@
-//! nsqd.
-fn main() {}
+//! The nsqd daemon: settings, start, wait, stop.
+
+use std::process::ExitCode;
+
+use client::daemon::flags::{self, Exit};
+use client::daemon::{log, signals};
+use nsqd::options::DAEMON;
+use nsqd::{Daemon, Flags, Options};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit.leave(),
+    }
+}
+
+fn run() -> Result<(), Exit> {
+    let flags: Flags = flags::parse(&DAEMON, std::env::args_os())?;
+    let options = Options::check(flags).map_err(|error| DAEMON.fatal(&error.to_string()))?;
+    let log = log::init(&options.log_prefix, options.log_level);
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| DAEMON.fatal(&error.to_string()))?;
+    runtime.block_on(async {
+        let shutdown = signals::shutdown().map_err(|error| DAEMON.fatal(&error.to_string()))?;
+        let daemon = Daemon::start(options, log)
+            .await
+            .map_err(|error| DAEMON.fatal(&error.to_string()))?;
+        shutdown.await;
+        daemon
+            .stop()
+            .await
+            .map_err(|error| DAEMON.fatal(&error.to_string()))
+    })
+}

@@ -56,9 +56,9 @@ impl Deferred {
     /// Gives `change` every entry.
     pub(super) fn for_each_entry(&mut self, mut change: impl FnMut(&mut Entry)) {
         let mut items = std::mem::take(&mut self.heap).into_vec();
-        items
-            .iter_mut()
-            .for_each(|Reverse(item)| change(&mut item.entry));
+        for Reverse(item) in &mut items {
+            change(&mut item.entry);
+        }
         self.heap = items.into();
     }
 }

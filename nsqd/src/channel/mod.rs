@@ -251,7 +251,7 @@ impl Channel {
             }
             if let Some(entry) = inner.state.next_again(|| self.log.cursor(self.reader)) {
                 match self.claim_again(inner, consumer, entry, out, now) {
-                    Read::OnDisk => return self.on_disk(inner, consumer, entry),
+                    Read::OnDisk => return Self::on_disk(inner, consumer, entry),
                     Read::Copied => share -= 1,
                     Read::Absent => {}
                 }
@@ -275,7 +275,7 @@ impl Channel {
                         first,
                         start,
                     };
-                    self.register(inner, consumer, run, out, now);
+                    Self::register(inner, consumer, run, out, now);
                     self.sample(inner, consumer, sample_rate, start, out);
                     share -= u64::from(count);
                 }
@@ -349,7 +349,7 @@ impl Channel {
         read
     }
 
-    fn on_disk(&self, inner: &mut Inner, consumer: ConsumerId, entry: Entry) -> Claimed {
+    fn on_disk(inner: &mut Inner, consumer: ConsumerId, entry: Entry) -> Claimed {
         inner.state.wait(consumer);
         let segment = inner
             .state
@@ -360,23 +360,14 @@ impl Channel {
     }
 
     /// Notes that the frames of a run are in flight.
-    fn register(
-        &self,
-        inner: &mut Inner,
-        consumer: ConsumerId,
-        run: Run,
-        out: &[u8],
-        now: Instant,
-    ) {
-        let mut index = run.first;
-        for frame in frames(&out[run.start..]) {
+    fn register(inner: &mut Inner, consumer: ConsumerId, run: Run, out: &[u8], now: Instant) {
+        for (index, frame) in (run.first..).zip(frames(&out[run.start..])) {
             let entry = Entry {
                 segment: run.segment,
                 index,
                 attempts: 0,
             };
             inner.state.claim(consumer, frame_id(frame), entry, now);
-            index += 1;
         }
     }
 
@@ -417,6 +408,7 @@ impl Channel {
                 failed(id, reason);
             }
         }
+        self.log.note_activity();
         if inner.state.holds.is_empty() {
             self.log.release_if_drained();
         }
@@ -434,6 +426,7 @@ impl Channel {
         inner
             .state
             .requeue(consumer, id, due, self.log.visible_end())?;
+        self.log.note_activity();
         self.arm(&mut inner);
         drop(inner);
         if due.is_none() {

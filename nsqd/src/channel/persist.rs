@@ -64,21 +64,28 @@ impl Channel {
         }
         if gone > 0 {
             tracing::warn!(channel = %self.name, messages = gone,
-                "unfinished messages were in memory only and are lost in the crash");
+                "unfinished messages are gone: finished just before a crash, or in memory only");
         }
         self.arm(&mut inner);
     }
 
     /// Copies messages that have been unfinished for long to the side lane, where only they keep a whole segment from
-    /// being dropped. Blocks. Called about once a second.
-    pub fn move_stragglers(&self) {
-        let segments = self.lock().state.holds.look_for_stragglers();
-        for segment in segments {
-            if let Err(error) = self.move_from(&segment) {
+    /// being dropped; tells whether there were any. Blocks. Called every few seconds.
+    pub fn move_stragglers(&self) -> bool {
+        let segments = {
+            let mut inner = self.lock();
+            if !inner.state.holds.is_empty() {
+                self.log.note_activity();
+            }
+            inner.state.holds.look_for_stragglers()
+        };
+        for segment in &segments {
+            if let Err(error) = self.move_from(segment) {
                 tracing::warn!(channel = %self.name, segment = segment.number(), %error,
                     "stragglers not moved; trying again");
             }
         }
+        !segments.is_empty()
     }
 
     fn move_from(&self, segment: &Arc<Segment>) -> std::io::Result<()> {

@@ -34,9 +34,10 @@ impl Log {
         woken: &mut Vec<Arc<dyn Waiter>>,
     ) -> Result<(), Closed> {
         let mut state = self.lock_to_append()?;
-        self.recycle(&mut state);
-        let mut id = stamp.first_id;
-        for body in bodies {
+        if state.open.segment.written() == 0 {
+            self.recycle(&mut state);
+        }
+        for (id, body) in (stamp.first_id..).zip(bodies) {
             if state.open.buffer.bytes() >= self.memory.segment_bytes() {
                 self.seal(&mut state);
             }
@@ -46,7 +47,6 @@ impl Log {
                 .push(stamp.timestamp_ns, MessageId::from_u64(id), body);
             state.counters.messages += 1;
             state.counters.bytes += body.len() as u64;
-            id += 1;
         }
         state.open.buffer.charge();
         self.enforce_limits(&mut state);
@@ -76,6 +76,7 @@ impl Log {
 
     fn lock_to_append(&self) -> Result<MutexGuard<'_, State>, Closed> {
         let state = self.state.lock();
+        self.note_activity();
         if state.closed { Err(Closed) } else { Ok(state) }
     }
 
@@ -126,9 +127,7 @@ impl Log {
     fn recycle(&self, state: &mut State) {
         let drained = state.open.buffer.count() > 0
             && Arc::strong_count(&state.open.segment) == 1
-            && state
-                .lowest(|_| true)
-                .is_some_and(|cursor| cursor == state.end());
+            && state.lowest(|_| true) == Some(state.end());
         if drained {
             let base = state.end();
             let number = state.take_number();
@@ -138,16 +137,28 @@ impl Log {
         }
     }
 
-    /// Gives the memory of a drained open segment to others; called when a channel runs dry.
+    /// Gives the memory of drained segments to others; called when a channel has run dry. A segment that has a file
+    /// already goes on in it.
     pub fn release_if_drained(&self) {
         let mut state = self.state.lock();
-        self.recycle(&mut state);
+        if state.open.segment.written() == 0 {
+            self.release(&mut state);
+        }
+    }
+
+    /// Gives the memory of drained segments to others, and their files back; called every few seconds.
+    pub fn release_if_idle(&self) {
+        self.release(&mut self.state.lock());
+    }
+
+    fn release(&self, state: &mut State) {
+        self.recycle(state);
         if state.open.buffer.count() == 0 && state.open.buffer.is_warm() {
             state.open.buffer = self.memory.buffer();
         }
         let side_is_drained = Arc::strong_count(&state.side.segment) == 1;
         if side_is_drained && state.side.buffer.count() > 0 {
-            self.replace_side(&mut state);
+            self.replace_side(state);
         }
     }
 
@@ -165,7 +176,12 @@ impl Log {
             ),
             buffer: self.memory.buffer(),
         };
-        let Open { segment, buffer } = std::mem::replace(&mut state.open, next);
+        let Open {
+            segment,
+            mut buffer,
+        } = std::mem::replace(&mut state.open, next);
+        // A publish larger than a segment seals in its middle.
+        buffer.charge();
         segment.seal(buffer);
         state.sealed.push_back(segment);
     }

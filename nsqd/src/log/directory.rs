@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use super::file::Disk;
+use super::file::{Disk, DiskFile};
 use super::record::Lane;
 
 /// A topic's place on disk. Nothing is created before there is something to keep.
@@ -18,10 +18,14 @@ pub struct Directory {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     created: AtomicBool,
+    /// Files were created in it since it was last synced.
+    unsynced: AtomicBool,
     /// Files whose segments nobody needs any more; removed off the async threads.
     garbage: Mutex<Vec<Discarded>>,
-    /// Set when the process stops: from then on segments leave their files behind.
-    closed: AtomicBool,
+    /// From now on segments leave their files behind.
+    keeps_files: AtomicBool,
+    /// The topic is deleted: no file is created any more, since another topic of the same name may have the place.
+    deleted: RwLock<bool>,
     damaged_messages: AtomicU64,
     care: Care,
 }
@@ -62,8 +66,10 @@ impl Directory {
             disk,
             path,
             created: AtomicBool::new(created),
+            unsynced: AtomicBool::new(false),
             garbage: Mutex::default(),
-            closed: AtomicBool::new(false),
+            keeps_files: AtomicBool::new(false),
+            deleted: RwLock::new(false),
             damaged_messages: AtomicU64::new(0),
             care,
         })
@@ -95,19 +101,38 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes what was created, renamed or removed in it survive a power cut. Blocks.
-    pub fn sync(&self) -> io::Result<()> {
-        self.disk.sync_dir(&self.path)
+    /// Creates a file in it, and the directory itself if need be. Blocks.
+    pub(super) fn create_file(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.ensure()?;
+        let file = self.disk.create(&self.path.join(name))?;
+        self.unsynced.store(true, Ordering::Release);
+        Ok(file)
+    }
+
+    /// Makes the names of the files that were created in it survive a power cut. Blocks.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        if !self.unsynced.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.disk.sync_dir(&self.path).inspect_err(|_| {
+            self.unsynced.store(true, Ordering::Release);
+        })
     }
 
     /// From now on nothing is discarded: the files are needed at the next start.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+    pub fn keep_files(&self) {
+        self.keeps_files.store(true, Ordering::Release);
+    }
+
+    /// From now on nothing is created or discarded: the topic is deleted, and the directory is somebody else's.
+    pub fn leave(&self) {
+        self.keep_files();
+        *self.deleted.write() = true;
     }
 
     /// Notes that a file is not needed any more. A damaged one is kept under a name that says so.
     pub(super) fn discard(&self, name: &str, damaged: bool) {
-        if !self.closed.load(Ordering::Acquire) {
+        if !self.keeps_files.load(Ordering::Acquire) {
             self.garbage.lock().push(Discarded {
                 path: self.path.join(name),
                 damaged,

@@ -31,6 +31,7 @@ mod spill;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -64,6 +65,8 @@ pub struct Log {
     memory: Arc<Memory>,
     directory: Arc<Directory>,
     random: Arc<dyn Random>,
+    /// Something has happened since the storage worker looked.
+    active: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -162,6 +165,7 @@ impl Log {
             memory: Arc::clone(memory),
             directory,
             random: Arc::clone(random),
+            active: AtomicBool::new(true),
             state: Mutex::new(state),
         }
     }
@@ -174,6 +178,16 @@ impl Log {
     /// The memory that its messages are in.
     pub fn memory(&self) -> &Arc<Memory> {
         &self.memory
+    }
+
+    /// Notes that there is something new to be brought to disk.
+    pub fn note_activity(&self) {
+        self.active.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there was activity since the last call.
+    pub fn take_activity(&self) -> bool {
+        self.active.swap(false, Ordering::Relaxed)
     }
 
     /// What was taken so far.

@@ -8,8 +8,8 @@
 //! 24  4  lane: 0 main, 1 side               12  4  kind: 0 plain, 1 deferred, 2 moved
 //! 28  4  messages, 0 while unsealed         16  8  message id
 //! 32  8  bytes of records, 0 while unsealed 24  8  timestamp, nanoseconds since the Unix epoch
-//! 40  8  bytes of frames, 0 while unsealed  32  8  due, likewise; 0: none
-//! 48 12  zero                               40  n  body
+//! 40 20  zero                               32  8  due, likewise; 0: none
+//!                                           40  n  body
 //! 60  4  CRC32C of bytes 0..60            40+n  4  CRC32C of the body, seeded with the index; then zeros to 8
 //! 64     records
 //! ```
@@ -43,7 +43,7 @@ pub enum Lane {
     Side,
 }
 
-/// The header of a segment file. The last three are 0 in a file that is still written to.
+/// The header of a segment file. The last two are 0 in a file that is still written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileHeader {
     pub(super) epoch: u64,
@@ -51,7 +51,6 @@ pub(super) struct FileHeader {
     pub(super) lane: Lane,
     pub(super) count: u32,
     pub(super) record_bytes: u64,
-    pub(super) frame_bytes: u64,
 }
 
 impl FileHeader {
@@ -63,7 +62,6 @@ impl FileHeader {
         bytes[24..28].copy_from_slice(&u32::from(self.lane == Lane::Side).to_be_bytes());
         bytes[28..32].copy_from_slice(&self.count.to_be_bytes());
         bytes[32..40].copy_from_slice(&self.record_bytes.to_be_bytes());
-        bytes[40..48].copy_from_slice(&self.frame_bytes.to_be_bytes());
         let check = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&check.to_be_bytes());
         bytes
@@ -86,7 +84,6 @@ impl FileHeader {
             lane,
             count: u32_at(bytes, 28),
             record_bytes: u64_at(bytes, 32),
-            frame_bytes: u64_at(bytes, 40),
         })
     }
 }

@@ -33,20 +33,14 @@ pub struct Segment {
     /// The sequence number of its first message; in the side lane, where there is no order, 0.
     base: u64,
     epoch: u64,
-    /// Messages and their bytes as frames, known once it is sealed.
-    sealed: OnceLock<Sealed>,
+    /// How many messages it has, known once it is sealed.
+    count: OnceLock<u32>,
     body: Mutex<Body>,
     /// How many of its messages the kernel has been given.
     written: AtomicU32,
     damaged: AtomicBool,
     output: Mutex<Output>,
     directory: Arc<Directory>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Sealed {
-    count: u32,
-    frame_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -79,7 +73,7 @@ impl Segment {
             lane,
             base,
             epoch,
-            sealed: OnceLock::new(),
+            count: OnceLock::new(),
             body: Mutex::new(Body::Open),
             written: AtomicU32::new(0),
             damaged: AtomicBool::new(false),
@@ -95,11 +89,7 @@ impl Segment {
         directory: &Arc<Directory>,
     ) -> Arc<Self> {
         let segment = Self::open(header.number, header.lane, base, header.epoch, directory);
-        let sealed = Sealed {
-            count: header.count,
-            frame_bytes: header.frame_bytes,
-        };
-        segment.sealed.set(sealed).expect("just created");
+        segment.count.set(header.count).expect("just created");
         segment.written.store(header.count, Ordering::Relaxed);
         *segment.body.lock() = Body::Disk(Weak::new());
         segment
@@ -122,7 +112,7 @@ impl Segment {
 
     /// How many messages it has; `None` while it is open.
     pub fn count(&self) -> Option<u32> {
-        self.sealed.get().map(|sealed| sealed.count)
+        self.count.get().copied()
     }
 
     /// The sequence number after its last message; of an open segment, the first one.
@@ -151,12 +141,8 @@ impl Segment {
 
     /// Ends the open state: `buffer` has all messages that there will be.
     pub(super) fn seal(&self, buffer: Buffer) {
-        let sealed = Sealed {
-            count: buffer.count(),
-            frame_bytes: buffer.bytes() as u64,
-        };
-        self.sealed
-            .set(sealed)
+        self.count
+            .set(buffer.count())
             .expect("a segment is sealed once, under the log's lock");
         *self.body.lock() = Body::Memory(Arc::new(buffer));
     }
@@ -165,9 +151,17 @@ impl Segment {
     /// on. Blocks. After an error they are written again, at the same place.
     pub(super) fn write(&self, buffer: &Buffer, first: u32, memory: &Memory) -> io::Result<()> {
         let mut output = self.output.lock();
+        let (written, end) = (self.written(), first + buffer.count());
+        if written >= end {
+            // Somebody else was faster, and may have spilled the segment: its file must not be created anew.
+            return Ok(());
+        }
+        if written < first {
+            // A sync failed since the caller looked, so that more is to be written than it has.
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
         if output.file.is_none() {
-            self.directory.ensure()?;
-            output.file = Some(self.directory.disk().create(&self.path())?);
+            output.file = Some(self.directory.create_file(&self.name())?);
             output.length = 0;
         }
         let Output {
@@ -177,17 +171,16 @@ impl Segment {
         else {
             return Ok(());
         };
-        let end = first + buffer.count();
         memory.with_image(|image| {
             if *length == 0 {
-                image.extend_from_slice(&self.header(0, 0, 0).encode());
+                image.extend_from_slice(&self.header(0, 0).encode());
             }
-            for index in self.written().max(first)..end {
+            for index in written..end {
                 record::encode(image, self.epoch, index, buffer, index - first);
             }
             write_all_at(&**file, image, *length)?;
             *length += image.len() as u64;
-            self.written.fetch_max(end, Ordering::AcqRel);
+            self.written.store(end, Ordering::Release);
             Ok(())
         })
     }
@@ -201,12 +194,11 @@ impl Segment {
         if self.is_spilled() {
             return Ok(());
         }
-        if let Err(error) = self.write_sealed(&buffer, memory) {
+        self.write_sealed(&buffer, memory).inspect_err(|_| {
             if self.written() == 0 {
                 self.forget_file();
             }
-            return Err(error);
-        }
+        })?;
         *self.body.lock() = Body::Disk(Arc::downgrade(&buffer));
         Ok(())
     }
@@ -220,21 +212,30 @@ impl Segment {
             return Ok(());
         };
         let record_bytes = output.length - FILE_HEADER_BYTES as u64;
-        let header = self.header(buffer.count(), record_bytes, buffer.bytes() as u64);
+        let header = self.header(buffer.count(), record_bytes);
         let outcome = write_all_at(&*file, &header.encode(), 0).and_then(|()| file.sync());
         if outcome.is_err() {
             output.file = Some(file);
+            self.distrust(&mut output);
         }
         outcome
     }
 
     /// Waits until what was written to an open segment is on stable storage. Blocks.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.output
-            .lock()
-            .file
-            .as_ref()
-            .map_or(Ok(()), |file| file.sync())
+        let mut output = self.output.lock();
+        let outcome = output.file.as_ref().map_or(Ok(()), |file| file.sync());
+        if outcome.is_err() {
+            self.distrust(&mut output);
+        }
+        outcome
+    }
+
+    /// After a failed sync the kernel may have dropped anything that was written and call it clean, so that a later
+    /// sync which succeeds says nothing: all is written again first, from memory and in place.
+    fn distrust(&self, output: &mut Output) {
+        output.length = 0;
+        self.written.store(0, Ordering::Release);
     }
 
     /// Removes what a failed first write left, so that the space is free for somebody else.
@@ -293,7 +294,7 @@ impl Segment {
         }
     }
 
-    fn header(&self, count: u32, record_bytes: u64, frame_bytes: u64) -> FileHeader {
+    fn header(&self, count: u32, record_bytes: u64) -> FileHeader {
         let Self {
             epoch,
             number,
@@ -306,7 +307,6 @@ impl Segment {
             lane,
             count,
             record_bytes,
-            frame_bytes,
         }
     }
 
@@ -321,7 +321,7 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        if self.written() > 0 {
+        if self.written() > 0 || self.output.get_mut().file.is_some() {
             self.directory
                 .discard(&self.name(), self.damaged.load(Ordering::Relaxed));
         }
@@ -400,7 +400,6 @@ pub(super) fn inspect(
         lane,
         count: buffer.count(),
         record_bytes: scan.valid_bytes as u64,
-        frame_bytes: buffer.bytes() as u64,
     };
     write_all_at(&*file, &header.encode(), 0)?;
     file.sync()?;

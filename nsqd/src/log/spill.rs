@@ -15,7 +15,7 @@ impl Log {
         if self.settings.ephemeral {
             return Ok(());
         }
-        self.spill(|log, state| log.due(state))
+        self.spill(Self::due)
     }
 
     /// Seals what is open and moves everything to disk that somebody still needs. Blocks.
@@ -32,6 +32,7 @@ impl Log {
                 .filter(|segment| segment.end() > floor)
                 .cloned();
             main.chain(state.aside.iter().filter_map(Weak::upgrade))
+                .filter(|segment| !segment.is_spilled())
                 .collect()
         })
     }
@@ -42,13 +43,16 @@ impl Log {
             state.aside.retain(|segment| segment.strong_count() > 0);
             choose(self, &mut state)
         };
-        for segment in &chosen {
-            segment.spill(&self.memory)?;
-            self.state.lock().spilled += u64::from(segment.lane() == Lane::Main);
-        }
-        if !chosen.is_empty() {
-            self.directory.sync()?;
-        }
+        let outcome = chosen
+            .iter()
+            .try_for_each(|segment| self.spill_one(segment));
+        // Even after an error, for those that were written before it.
+        self.directory.sync().and(outcome)
+    }
+
+    fn spill_one(&self, segment: &Segment) -> io::Result<()> {
+        segment.spill(&self.memory)?;
+        self.state.lock().spilled += u64::from(segment.lane() == Lane::Main);
         Ok(())
     }
 
@@ -74,8 +78,11 @@ impl Log {
             .collect();
         let mut aside_in_memory = 0;
         for segment in state.aside.iter().filter_map(Weak::upgrade) {
+            if segment.is_spilled() {
+                continue;
+            }
             aside_in_memory += u64::from(segment.count().unwrap_or(0));
-            if !segment.is_spilled() && (over_budget || aside_in_memory > limit) {
+            if over_budget || aside_in_memory > limit {
                 due.push(segment);
             }
         }
@@ -97,28 +104,18 @@ impl Log {
 
     /// Gives the kernel everything that was appended up to now (`--mem-queue-size=0`). Blocks.
     pub fn write_through(&self) -> io::Result<()> {
-        let unwritten = |segment: &Arc<Segment>| {
-            segment
-                .count()
-                .is_some_and(|count| segment.written() < count)
-        };
+        self.write_lanes(&[Lane::Main, Lane::Side])
+    }
+
+    /// Gives the kernel everything in the side lane. Blocks.
+    pub fn write_side(&self) -> io::Result<()> {
+        self.write_lanes(&[Lane::Side])
+    }
+
+    fn write_lanes(&self, lanes: &[Lane]) -> io::Result<()> {
         let (sealed, open) = {
             let state = self.state.lock();
-            let aside = state.aside.iter().filter_map(Weak::upgrade);
-            let sealed: Vec<_> = state
-                .sealed
-                .iter()
-                .cloned()
-                .chain(aside)
-                .filter(unwritten)
-                .collect();
-            let open = [&state.open, &state.side].map(|open| {
-                let first = open.segment.written();
-                let mut tail = self.memory.buffer();
-                tail.extend(&open.buffer, first..open.buffer.count().max(first));
-                (Arc::clone(&open.segment), first, tail)
-            });
-            (sealed, open)
+            (state.unwritten(lanes), self.unwritten_tails(&state, lanes))
         };
         for segment in sealed {
             if let Ok(buffer) = segment.resident() {
@@ -126,12 +123,23 @@ impl Log {
             }
         }
         for (segment, first, tail) in open {
-            let tail: Buffer = tail;
-            if tail.count() > 0 {
-                segment.write(&tail, first, &self.memory)?;
-            }
+            segment.write(&tail, first, &self.memory)?;
         }
         Ok(())
+    }
+
+    /// Copies of what the open segments have that the kernel has not been given, each with the index of its first one.
+    fn unwritten_tails(&self, state: &State, lanes: &[Lane]) -> Vec<(Arc<Segment>, u32, Buffer)> {
+        let mut tails = Vec::new();
+        for open in [&state.open, &state.side] {
+            let range = open.segment.written()..open.buffer.count();
+            if lanes.contains(&open.segment.lane()) && !range.is_empty() {
+                let mut tail = self.memory.buffer();
+                tail.extend(&open.buffer, range.clone());
+                tails.push((Arc::clone(&open.segment), range.start, tail));
+            }
+        }
+        tails
     }
 
     /// Waits until what was written of the open segments is on stable storage. Blocks.
@@ -143,6 +151,26 @@ impl Log {
                 Arc::clone(&state.side.segment),
             ]
         };
-        open.iter().try_for_each(|segment| segment.sync())
+        open.iter().try_for_each(|segment| segment.sync())?;
+        self.directory.sync()
+    }
+}
+
+impl State {
+    /// The sealed segments of which the kernel has not been given all.
+    fn unwritten(&self, lanes: &[Lane]) -> Vec<Arc<Segment>> {
+        let sealed = self
+            .sealed
+            .iter()
+            .cloned()
+            .chain(self.aside.iter().filter_map(Weak::upgrade));
+        let unwritten = |segment: &Segment| {
+            segment
+                .count()
+                .is_some_and(|count| segment.written() < count)
+        };
+        sealed
+            .filter(|segment| lanes.contains(&segment.lane()) && unwritten(segment))
+            .collect()
     }
 }

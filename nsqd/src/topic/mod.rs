@@ -50,6 +50,7 @@ pub struct Topic {
     /// Messages that the kernel has been given.
     written: AtomicU64,
     progress: Mutex<persist::Written>,
+    fault: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +121,7 @@ impl Topic {
             writing: tokio::sync::Mutex::default(),
             written: AtomicU64::new(0),
             progress: Mutex::default(),
+            fault: Mutex::default(),
         })
     }
 
@@ -219,7 +221,7 @@ impl Topic {
 
     /// Waits until the kernel has what was appended, where that is asked for: one write for all who wait.
     async fn settle(&self) -> Result<(), PublishError> {
-        if !self.shared.write_through || self.name.is_ephemeral() {
+        if !self.writes_through() {
             return Ok(());
         }
         let appended = self.log.counters().messages;
@@ -237,6 +239,11 @@ impl Topic {
             }
             Err(error) => Err(PublishError::NotWritten(error.to_string())),
         }
+    }
+
+    /// Whether OK means that the kernel has the message.
+    fn writes_through(&self) -> bool {
+        self.shared.write_through && !self.name.is_ephemeral()
     }
 
     /// The channel with this name, if there is one.
@@ -315,7 +322,7 @@ impl Topic {
         let mut channels = self.channels.lock();
         self.exiting.store(true, Ordering::Release);
         self.log.close();
-        self.log.directory().close();
+        self.log.directory().leave();
         for channel in std::mem::take(&mut channels.by_name).into_values() {
             channel.exit();
         }

@@ -59,7 +59,7 @@ impl Topic {
             tracing::info!(topic = %topic.name, messages = report.messages, scanned = report.scanned,
                 unreadable = report.unreadable, "log recovered");
         }
-        topic.restore_channels(&segments, progress.unwrap_or_default(), known);
+        topic.restore_channels(&segments, &progress.unwrap_or_default(), known);
         topic.log.finish_recovery();
         Ok(topic)
     }
@@ -67,7 +67,7 @@ impl Topic {
     fn restore_channels(
         &self,
         segments: &BTreeMap<u64, Arc<Segment>>,
-        progress: Progress,
+        progress: &Progress,
         known: Option<Known>,
     ) {
         let known = known.unwrap_or_else(|| {
@@ -221,28 +221,61 @@ impl Topic {
         }
     }
 
-    /// Does what the storage worker owes this topic: spills what memory has no room for, frees segments that only
-    /// stragglers hold. Blocks.
-    pub fn care(&self) -> io::Result<()> {
-        if self.is_exiting() {
-            return Ok(());
-        }
-        self.log.spill_due()
+    /// Why the storage worker failed when it last worked for this topic.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().clone()
     }
 
-    /// Once in a while: moves stragglers aside, and in write-through mode syncs what was written. Blocks.
-    pub fn tidy(&self) -> io::Result<()> {
+    /// Spills what memory has no room for. Blocks.
+    pub fn care(&self) {
+        self.attempt(|topic| {
+            topic.log.spill_due()?;
+            topic.log.directory().collect_garbage();
+            Ok(())
+        });
+    }
+
+    /// Once in a while: moves stragglers aside, brings progress to disk, and syncs what was written without. Blocks.
+    pub fn tidy(&self) {
+        if !self.log.take_activity() {
+            return;
+        }
+        self.attempt(|topic| {
+            let moved = topic
+                .channels()
+                .iter()
+                .filter(|channel| channel.move_stragglers())
+                .count();
+            if topic.writes_through() {
+                topic.log.write_through()?;
+                topic.log.sync()?;
+            } else if moved > 0 && topic.log.directory().exists() {
+                // What was on disk stays there, before the files that it was in go.
+                topic.log.write_side()?;
+                topic.log.sync()?;
+            }
+            topic.log.release_if_idle();
+            topic.checkpoint()
+        });
+    }
+
+    /// Does storage work; a failure is logged when it is new, and held until the next attempt.
+    fn attempt(&self, work: impl FnOnce(&Self) -> io::Result<()>) {
         if self.is_exiting() {
-            return Ok(());
+            return;
         }
-        for channel in self.channels() {
-            channel.move_stragglers();
+        let fault = work(self)
+            .err()
+            .map(|cause| format!("topic {}: {cause}", self.name));
+        let before = std::mem::replace(&mut *self.fault.lock(), fault.clone());
+        if fault == before {
+            return;
         }
-        if self.shared.write_through && !self.name.is_ephemeral() {
-            self.log.write_through()?;
-            self.log.sync()?;
+        if let Some(fault) = fault {
+            tracing::error!(fault, "messages can't be moved to disk; trying again");
+        } else {
+            tracing::info!(topic = %self.name, "messages can be moved to disk again");
         }
-        self.checkpoint()
     }
 
     /// Ends delivery and writes everything that must come back: for a clean stop. Blocks.
@@ -257,7 +290,7 @@ impl Topic {
         self.exiting.store(true, Ordering::Release);
         self.log.close();
         self.log.directory().collect_garbage();
-        self.log.directory().close();
+        self.log.directory().keep_files();
         self.log.spill_all()?;
         if self.log.directory().exists() {
             let bytes = self.progress().encode();

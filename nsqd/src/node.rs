@@ -1,0 +1,463 @@
+//! The node: owns the topics, and what all of them share. The order of start and of stop is in `lib.rs`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use client::daemon::log::LogHandle;
+use client::wire::{ChannelName, IdentifyOffer, Limits, Settings, TopicName};
+use parking_lot::RwLock;
+use tokio::sync::{Notify, watch};
+use tracing::{error, info, warn};
+
+use crate::channel::{self, Channel};
+use crate::clock::{Clock, Random, System};
+use crate::data_dir::DataDir;
+use crate::log::{self, Care, Directory, Log, Memory};
+use crate::message_id::MessageIds;
+use crate::metadata::Metadata;
+use crate::options::Options;
+use crate::tcp::Registry;
+use crate::timers::Timers;
+use crate::topic::{self, Known, Topic};
+
+/// A segment is sealed at this size, or at `--max-bytes-per-file` if that is less.
+const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// What nsqd is, apart from its sockets.
+#[derive(Debug)]
+pub struct Node {
+    options: Options,
+    limits: Limits,
+    offer: IdentifyOffer,
+    data_dir: DataDir,
+    metadata: Metadata,
+    topics: RwLock<BTreeMap<TopicName, Arc<Topic>>>,
+    shared: topic::Shared,
+    memory: Arc<Memory>,
+    connections: Arc<Registry>,
+    /// Rung when a topic wants the storage worker.
+    bell: Arc<Notify>,
+    stopping: AtomicBool,
+    /// There are directories of deleted topics to be removed.
+    deleted: AtomicBool,
+    log: LogHandle,
+    started_at: i64,
+}
+
+impl Node {
+    /// Opens the data directory, and brings back every topic that is in it. Blocks.
+    ///
+    /// # Errors
+    /// A data directory that can't be used or read, as text for the operator.
+    pub fn open(options: Options, log: LogHandle) -> Result<Arc<Self>, OpenError> {
+        let disk = Arc::new(log::RealDisk);
+        let data_dir = DataDir::open(disk, &options.data_path)?;
+        if let Err(cause) = data_dir.remove_deleted() {
+            warn!(%cause, "remains of deleted topics not removed");
+        }
+        let clock = System;
+        let ids = MessageIds::open(
+            Arc::clone(data_dir.disk()),
+            data_dir.path(),
+            options.node_id,
+            clock.wall_ns(),
+        )
+        .map_err(OpenError::Ids)?;
+        let segment_bytes =
+            usize::try_from(SEGMENT_BYTES.min(options.max_bytes_per_file)).unwrap_or(usize::MAX);
+        let node = Self {
+            limits: options.limits(),
+            offer: options.offer(),
+            metadata: Metadata::new(Arc::clone(data_dir.disk()), data_dir.path()),
+            topics: RwLock::default(),
+            shared: topic::Shared {
+                channels: channel::Shared {
+                    clock: Arc::new(clock),
+                    random: Arc::new(System),
+                    timers: Arc::new(Timers::default()),
+                    max_msg_timeout: options.max_msg_timeout,
+                    consumers_max: options.max_channel_consumers,
+                },
+                ids: Arc::new(ids),
+                write_through: options.mem_queue_size == 0,
+            },
+            memory: Memory::new(options.mem_queue_bytes, segment_bytes),
+            connections: Arc::default(),
+            bell: Arc::default(),
+            stopping: AtomicBool::new(false),
+            deleted: AtomicBool::new(false),
+            log,
+            started_at: clock.wall_ns() / 1_000_000_000,
+            data_dir,
+            options,
+        };
+        node.restore()?;
+        Ok(Arc::new(node))
+    }
+
+    fn restore(&self) -> Result<(), OpenError> {
+        let metadata = self.metadata.read().map_err(OpenError::Metadata)?;
+        let metadata_is_lost = metadata.is_none();
+        let mut known: BTreeMap<TopicName, Option<Known>> = metadata
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, known)| (name, Some(known)))
+            .collect();
+        let on_disk = self
+            .data_dir
+            .topics_on_disk()
+            .map_err(OpenError::Metadata)?;
+        for name in &on_disk {
+            if !known.contains_key(name) && !metadata_is_lost {
+                warn!(topic = %name, "topic is not in the metadata, but has a directory; restored");
+            }
+            known.entry(name.clone()).or_insert(None);
+        }
+        let mut topics = self.topics.write();
+        for (name, known) in known {
+            let created = on_disk.contains(&name);
+            let directory = self.directory(&name, created);
+            let place = (&self.memory, directory);
+            let topic = Topic::restore(
+                name.clone(),
+                self.log_settings(&name),
+                place,
+                known,
+                self.shared.clone(),
+            )
+            .map_err(|cause| OpenError::Topic {
+                topic: name.clone(),
+                cause,
+            })?;
+            topics.insert(name, topic);
+        }
+        self.metadata.changed();
+        Ok(())
+    }
+
+    fn directory(&self, topic: &TopicName, created: bool) -> Arc<Directory> {
+        let path = self.data_dir.topic(topic);
+        Directory::new(
+            Arc::clone(self.data_dir.disk()),
+            path,
+            created,
+            Care::new(&self.bell),
+        )
+    }
+
+    fn log_settings(&self, topic: &TopicName) -> log::Settings {
+        log::Settings {
+            mem_queue_size: self.options.mem_queue_size,
+            ephemeral: topic.is_ephemeral(),
+        }
+    }
+
+    /// How it is to run.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What a command may ask.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What IDENTIFY is answered with.
+    pub fn offer(&self) -> &IdentifyOffer {
+        &self.offer
+    }
+
+    /// The log's level.
+    pub fn log(&self) -> &LogHandle {
+        &self.log
+    }
+
+    /// Who is connected.
+    pub fn connections(&self) -> &Arc<Registry> {
+        &self.connections
+    }
+
+    /// The memory that messages are in.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// Who wakes channels at their deadlines.
+    pub fn timers(&self) -> &Arc<Timers> {
+        &self.shared.channels.timers
+    }
+
+    /// When it started, in seconds since the Unix epoch.
+    pub fn started_at(&self) -> i64 {
+        self.started_at
+    }
+
+    /// Now, in seconds since the Unix epoch.
+    pub fn wall_seconds(&self) -> i64 {
+        self.shared.channels.clock.wall_ns() / 1_000_000_000
+    }
+
+    /// Why messages can't be moved to disk, if so: the first topic's reason.
+    pub fn fault(&self) -> Option<String> {
+        self.topics().iter().find_map(|topic| topic.fault())
+    }
+
+    /// What a connection from `ip` has before it says IDENTIFY.
+    pub fn default_settings(&self, ip: String) -> Settings {
+        let settings = self
+            .offer
+            .negotiate(&client::wire::IdentifyRequest::default());
+        let settings =
+            settings.expect("defaults are within the limits, as the options were checked");
+        Settings {
+            client_id: ip.clone(),
+            hostname: ip,
+            ..settings
+        }
+    }
+
+    /// Whether the daemon stops.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// From now on nothing is created any more.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// The topics, by name.
+    pub fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().values().cloned().collect()
+    }
+
+    /// The topic of this name, if there is one.
+    pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.read().get(name).cloned()
+    }
+
+    /// The topic of this name, created if need be. Its name is on disk some time later; see [`Self::persist`].
+    pub fn topic_or_create(&self, name: &TopicName) -> Arc<Topic> {
+        if let Some(topic) = self.topics.read().get(name) {
+            return Arc::clone(topic);
+        }
+        let mut topics = self.topics.write();
+        if let Some(topic) = topics.get(name) {
+            return Arc::clone(topic);
+        }
+        info!(topic = %name, "topic created");
+        let directory = self.directory(name, false);
+        let random: &Arc<dyn Random> = &self.shared.channels.random;
+        let log = Log::new(self.log_settings(name), &self.memory, directory, random);
+        let topic = Topic::new(name.clone(), log, self.shared.clone());
+        topics.insert(name.clone(), Arc::clone(&topic));
+        drop(topics);
+        if !name.is_ephemeral() {
+            self.metadata.changed();
+            self.bell.notify_one();
+        }
+        topic
+    }
+
+    /// The channel of this name on the topic of that one, both created if need be; a new one is on disk when this returns.
+    /// `None` if the topic is deleted meanwhile.
+    pub async fn channel_or_create(
+        &self,
+        topic: &TopicName,
+        channel: &ChannelName,
+    ) -> Option<Arc<Channel>> {
+        let topic = self.topic_or_create(topic);
+        let (found, created) = topic.channel_or_create(channel)?;
+        if created {
+            info!(topic = %topic.name(), %channel, "channel created");
+            if !topic.name().is_ephemeral() && !channel.is_ephemeral() {
+                self.persist_change().await;
+            }
+        }
+        Some(found)
+    }
+
+    /// Deletes a topic with all its channels and messages; `false` if there is none of that name.
+    pub async fn delete_topic(&self, name: &str) -> bool {
+        let Some(topic) = self.remove_topic(name) else {
+            return false;
+        };
+        info!(topic = %topic.name(), "topic deleted");
+        if !topic.name().is_ephemeral() {
+            self.persist_change().await;
+        }
+        true
+    }
+
+    fn remove_topic(&self, name: &str) -> Option<Arc<Topic>> {
+        let mut topics = self.topics.write();
+        let topic = topics.remove(name)?;
+        topic.exit();
+        // Under the lock, so that a new topic of the same name finds the place free.
+        if let Err(cause) = self
+            .data_dir
+            .set_aside(topic.name(), self.shared.channels.random.next_u64())
+        {
+            error!(topic = %topic.name(), %cause, "directory of a deleted topic not set aside");
+        }
+        drop(topics);
+        self.deleted.store(true, Ordering::Release);
+        self.bell.notify_one();
+        Some(topic)
+    }
+
+    /// Deletes a channel with all its messages; `false` if there is none of that name.
+    pub async fn delete_channel(&self, topic: &Arc<Topic>, name: &str) -> bool {
+        if !topic.delete_channel(name, None) {
+            return false;
+        }
+        info!(topic = %topic.name(), channel = name, "channel deleted");
+        self.after_channel_deleted(topic);
+        if !topic.name().is_ephemeral() && !name.ends_with("#ephemeral") {
+            self.persist_change().await;
+        }
+        true
+    }
+
+    /// Deletes an ephemeral channel whose last consumer has gone, unless it has another one by now.
+    pub fn delete_ephemeral(&self, topic: &TopicName, channel: &Arc<Channel>) {
+        let Some(topic) = self.topic(topic.as_str()) else {
+            return;
+        };
+        if channel.snapshot().client_count == 0
+            && topic.delete_channel(channel.name().as_str(), Some(channel))
+        {
+            info!(topic = %topic.name(), channel = %channel.name(), "ephemeral channel deleted");
+            self.after_channel_deleted(&topic);
+        }
+    }
+
+    fn after_channel_deleted(&self, topic: &Arc<Topic>) {
+        if topic.name().is_ephemeral() && topic.has_no_channel() {
+            info!(topic = %topic.name(), "ephemeral topic deleted");
+            self.remove_topic(topic.name().as_str());
+        }
+    }
+
+    /// Notes a change of topics, channels or pause states, and waits until it is on disk. A failure is logged: the
+    /// change holds, and is written with the next one.
+    pub async fn persist_change(&self) {
+        self.metadata.changed();
+        if let Err(cause) = self.persist().await {
+            error!(%cause, "failed to persist metadata");
+        }
+    }
+
+    /// Waits until every change is on disk.
+    pub async fn persist(&self) -> io::Result<()> {
+        self.metadata.persist(|| self.topics()).await
+    }
+
+    /// Does the storage work of all topics as they ask for it, and once every `--sync-timeout` tidies up, until
+    /// `stopping` says so: no work is under way when it returns.
+    pub async fn work(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
+        let mut tidy =
+            tokio::time::interval(self.options.sync_timeout.max(Duration::from_millis(10)));
+        tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let tidying = tokio::select! {
+                () = self.bell.notified() => false,
+                _ = tidy.tick() => true,
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            };
+            let node = Arc::clone(&self);
+            let work = move || if tidying { node.tidy() } else { node.care() };
+            if let Err(panic) = tokio::task::spawn_blocking(work).await {
+                error!(%panic, "storage work failed");
+            }
+            if self.metadata.is_behind().await
+                && let Err(cause) = self.persist().await
+            {
+                error!(%cause, "failed to persist metadata");
+            }
+        }
+    }
+
+    fn care(&self) {
+        let over_budget = self.memory.over_budget();
+        for topic in self.topics() {
+            if topic.log().directory().take_care() || over_budget || topic.fault().is_some() {
+                topic.care();
+            }
+        }
+        self.memory.set_fault(self.fault());
+        if self.deleted.swap(false, Ordering::AcqRel)
+            && let Err(cause) = self.data_dir.remove_deleted()
+        {
+            warn!(%cause, "remains of deleted topics not removed");
+        }
+    }
+
+    fn tidy(&self) {
+        for topic in self.topics() {
+            topic.tidy();
+        }
+        if let Err(cause) = self.shared.ids.reserve_if_due() {
+            error!(%cause, "message ids not reserved");
+        }
+        self.care();
+    }
+
+    /// Writes everything that must come back: for a clean stop, after the last session has ended. Blocks.
+    ///
+    /// # Errors
+    /// Of a topic that could not be written; the others were.
+    pub fn close(&self) -> io::Result<()> {
+        let topics = self.topics();
+        let workers = std::thread::available_parallelism().map_or(1, usize::from) * 2;
+        let share = topics.len().div_ceil(workers).max(1);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = topics
+                .chunks(share)
+                .map(|topics| scope.spawn(move || close_all(topics)))
+                .collect();
+            let outcomes = workers
+                .into_iter()
+                .map(|worker| worker.join().expect("closing does not panic"));
+            // All are waited for, then the first failure counts.
+            outcomes.collect::<Vec<_>>().into_iter().collect()
+        })
+    }
+}
+
+fn close_all(topics: &[Arc<Topic>]) -> io::Result<()> {
+    let mut outcome = Ok(());
+    for topic in topics {
+        if let Err(cause) = topic.close() {
+            error!(topic = %topic.name(), %cause, "topic not written: messages in memory are lost");
+            outcome = Err(cause);
+        }
+    }
+    outcome
+}
+
+/// Why a node can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory.
+    #[error("failed to instantiate nsqd - {0}")]
+    DataDir(#[from] crate::data_dir::DataDirError),
+    /// The message ids.
+    #[error("failed to instantiate nsqd - failed to reserve message ids - {0}")]
+    Ids(#[source] io::Error),
+    /// The metadata.
+    #[error("failed to load metadata - {0}")]
+    Metadata(#[source] io::Error),
+    /// The directory of a topic.
+    #[error("failed to recover topic {topic} - {cause}")]
+    Topic {
+        /// Its name.
+        topic: TopicName,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}

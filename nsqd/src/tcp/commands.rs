@@ -1,0 +1,361 @@
+//! The commands, one function each, and the handling of a whole read: PUBs to one topic that follow each other are one
+//! append, FINs that follow each other take the channel's lock once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use client::wire::{
+    Batch, CLOSE_WAIT, Command, CommandKind, DecodeError, Decoded, ErrorCode, ErrorReply,
+    IdentifyRequest, MessageId, NameRef, OK, put_error, put_response,
+};
+
+use super::registry::{Stage, Subscription};
+use super::session::{End, Session};
+use crate::channel::{NotHeld, SubscribeError};
+use crate::topic::PublishError;
+
+/// How often SUB tries again when an ephemeral topic or channel is deleted under it.
+const SUBSCRIBE_ATTEMPTS: u32 = 3;
+const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(100);
+
+impl Session {
+    /// Handles every command that is complete in the input.
+    pub(super) async fn handle_input(&mut self) -> Result<(), End> {
+        if self.connection.input.is_empty() {
+            return Ok(());
+        }
+        // Taken out, so that commands can borrow from it.
+        let mut input = std::mem::take(&mut self.connection.input);
+        let outcome = self.handle_commands(&input).await;
+        let consumed = match &outcome {
+            Ok(consumed) => *consumed,
+            Err(_) => input.len(),
+        };
+        advance(&mut input, consumed);
+        self.connection.input = input;
+        outcome.map(|_| ())
+    }
+
+    /// Handles the commands at the start of `input`; returns how many bytes they were.
+    async fn handle_commands(&mut self, input: &[u8]) -> Result<usize, End> {
+        let mut at = 0;
+        let mut gathering = None;
+        let ended = loop {
+            let decoded = self.decode(&input[at..]);
+            let (command, consumed) = match decoded {
+                Ok(Decoded::Command { command, consumed }) => (command, consumed),
+                Ok(Decoded::Incomplete { .. }) => break Ok(()),
+                Err(end) => break Err(end),
+            };
+            at += consumed;
+            match command {
+                Command::Publish { topic, body } => {
+                    if gathering.is_some_and(|gathering| gathering != topic)
+                        || !self.gathered.finished.is_empty()
+                    {
+                        self.flush(gathering.take(), input).await?;
+                    }
+                    gathering = Some(topic);
+                    self.gathered.bodies.push(at - body.len()..at);
+                }
+                Command::Finish { id } if self.subscription.is_some() => {
+                    if gathering.is_some() {
+                        self.flush(gathering.take(), input).await?;
+                    }
+                    self.gathered.finished.push(id);
+                }
+                other => {
+                    self.flush(gathering.take(), input).await?;
+                    self.execute(other).await?;
+                }
+            }
+        };
+        self.flush(gathering, input).await?;
+        if at > 0 {
+            self.heard();
+        }
+        ended.map(|()| at)
+    }
+
+    fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<'a>, End> {
+        if input.is_empty() {
+            return Ok(Decoded::Incomplete { needed: 1 });
+        }
+        let (stage, heartbeats) = (self.stage, self.settings.heartbeat_interval.is_some());
+        let gate = |kind| check_stage(kind, stage, heartbeats);
+        self.decoder
+            .decode(input, self.node.limits(), gate)
+            .map_err(|error| match error {
+                DecodeError::LineTooLong => End::LineTooLong,
+                error => error.into_reply().map_or(End::LineTooLong, End::Refused),
+            })
+    }
+
+    /// Does what was gathered.
+    async fn flush(&mut self, topic: Option<NameRef<'_>>, input: &[u8]) -> Result<(), End> {
+        if let Some(topic) = topic {
+            let bodies = std::mem::take(&mut self.gathered.bodies);
+            let published = self
+                .publish(topic, bodies.iter().map(|body| &input[body.clone()]))
+                .await;
+            let count = bodies.len();
+            self.gathered.bodies = bodies;
+            self.gathered.bodies.clear();
+            published.map_err(|error| refused(ErrorCode::PubFailed, "PUB", &error))?;
+            for _ in 0..count {
+                self.reply_ok();
+            }
+        }
+        if !self.gathered.finished.is_empty() {
+            self.finish_gathered();
+        }
+        Ok(())
+    }
+
+    async fn execute(&mut self, command: Command<'_>) -> Result<(), End> {
+        match command {
+            Command::Identify { body } => self.identify(body),
+            Command::Auth { .. } => {
+                Err(ErrorReply::new(ErrorCode::AuthDisabled, "AUTH disabled").into())
+            }
+            Command::Subscribe { topic, channel } => self.subscribe(topic, channel).await,
+            Command::PublishMany { topic, batch } => self.publish_many(topic, batch).await,
+            Command::PublishDeferred { topic, delay, body } => {
+                self.publish_deferred(topic, delay, body).await
+            }
+            Command::Ready { count } => {
+                self.ready(count);
+                Ok(())
+            }
+            Command::Requeue { id, delay } => {
+                self.requeue(id, delay);
+                Ok(())
+            }
+            Command::Touch { id } => {
+                self.touch(id);
+                Ok(())
+            }
+            // PUB and FIN are gathered and done in `flush`.
+            Command::Nop | Command::Publish { .. } | Command::Finish { .. } => Ok(()),
+            Command::Close => {
+                self.close();
+                Ok(())
+            }
+        }
+    }
+
+    fn identify(&mut self, body: &[u8]) -> Result<(), End> {
+        let request = IdentifyRequest::parse(body)?;
+        let settings = self.node.offer().negotiate(&request)?;
+        if settings.feature_negotiation {
+            let response = self.node.offer().response(&settings);
+            put_response(&mut self.connection.output, &response);
+        } else {
+            self.reply_ok();
+        }
+        self.apply(settings);
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, topic: NameRef<'_>, channel: NameRef<'_>) -> Result<(), End> {
+        let failed = |cause: String| {
+            End::Refused(ErrorReply::new(
+                ErrorCode::SubFailed,
+                format!("SUB failed {cause}"),
+            ))
+        };
+        for attempt in 0..SUBSCRIBE_ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(SUBSCRIBE_PAUSE).await;
+            }
+            let name = topic.to_topic();
+            let Some(channel) = self
+                .node
+                .channel_or_create(&name, &channel.to_channel())
+                .await
+            else {
+                continue;
+            };
+            match channel.add_consumer(self.settings.msg_timeout, Arc::clone(&self.bell)) {
+                Ok(consumer) => {
+                    let subscription = Subscription {
+                        topic: name,
+                        channel,
+                        consumer,
+                    };
+                    self.registered.connected.subscribe(subscription.clone());
+                    self.subscription = Some(subscription);
+                    self.stage = Stage::Subscribed;
+                    self.reply_ok();
+                    return Ok(());
+                }
+                Err(SubscribeError::Exiting) => {}
+                Err(SubscribeError::TooMany(max)) => {
+                    let cause = format!(
+                        "consumers for {topic}:{} exceeds limit of {max}",
+                        channel.name()
+                    );
+                    return Err(failed(cause));
+                }
+            }
+        }
+        Err(failed("to deleted topic/channel".to_owned()))
+    }
+
+    /// Publishes, to the topic of this name that exists by then, if the one at hand is being deleted.
+    async fn publish<'a>(
+        &mut self,
+        topic: NameRef<'_>,
+        bodies: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    ) -> Result<(), PublishError> {
+        let count = bodies.len() as u64;
+        let (topic, counter) = loop {
+            let (target, counter) = self.topic_to_publish(topic);
+            match target
+                .publish(bodies.clone(), &mut self.gathered.woken)
+                .await
+            {
+                Err(PublishError::Exiting) if !self.node.is_stopping() => {}
+                outcome => break (outcome, counter),
+            }
+        };
+        counter.fetch_add(count, Ordering::Relaxed);
+        topic
+    }
+
+    async fn publish_many(&mut self, topic: NameRef<'_>, batch: Batch<'_>) -> Result<(), End> {
+        let published = self.publish(topic, batch.iter()).await;
+        published.map_err(|error| refused(ErrorCode::MpubFailed, "MPUB", &error))?;
+        self.reply_ok();
+        Ok(())
+    }
+
+    async fn publish_deferred(
+        &mut self,
+        topic: NameRef<'_>,
+        delay: Duration,
+        body: &[u8],
+    ) -> Result<(), End> {
+        let (topic, counter) = self.topic_to_publish(topic);
+        let published = topic.publish_deferred(body, delay).await;
+        published.map_err(|error| refused(ErrorCode::DpubFailed, "DPUB", &error))?;
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.reply_ok();
+        Ok(())
+    }
+
+    fn ready(&mut self, count: u64) {
+        // A consumer that has said CLS may still send what it had in mind before.
+        if self.stage == Stage::Subscribed
+            && let Some(Subscription {
+                channel, consumer, ..
+            }) = &self.subscription
+        {
+            channel.set_ready(*consumer, count);
+            self.hungry = true;
+        }
+    }
+
+    fn finish_gathered(&mut self) {
+        let Some(Subscription {
+            channel, consumer, ..
+        }) = &self.subscription
+        else {
+            return;
+        };
+        let output = &mut self.connection.output;
+        channel.finish(*consumer, &self.gathered.finished, |id, reason| {
+            put_error(output, &not_held(ErrorCode::FinFailed, "FIN", id, reason));
+        });
+        self.gathered.finished.clear();
+        self.hungry = true;
+    }
+
+    fn requeue(&mut self, id: MessageId, delay: Duration) {
+        let Some(Subscription {
+            channel, consumer, ..
+        }) = &self.subscription
+        else {
+            return;
+        };
+        if let Err(reason) = channel.requeue(*consumer, id, delay) {
+            put_error(
+                &mut self.connection.output,
+                &not_held(ErrorCode::ReqFailed, "REQ", id, reason),
+            );
+        }
+        self.hungry = true;
+    }
+
+    fn touch(&mut self, id: MessageId) {
+        let Some(Subscription {
+            channel, consumer, ..
+        }) = &self.subscription
+        else {
+            return;
+        };
+        if let Err(reason) = channel.touch(*consumer, id) {
+            put_error(
+                &mut self.connection.output,
+                &not_held(ErrorCode::TouchFailed, "TOUCH", id, reason),
+            );
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(Subscription {
+            channel, consumer, ..
+        }) = &self.subscription
+        {
+            channel.set_ready(*consumer, 0);
+        }
+        self.set_stage(Stage::Closing);
+        put_response(&mut self.connection.output, CLOSE_WAIT);
+    }
+
+    fn reply_ok(&mut self) {
+        put_response(&mut self.connection.output, OK);
+    }
+}
+
+/// Whether a command is allowed where the connection stands.
+fn check_stage(kind: CommandKind, stage: Stage, heartbeats: bool) -> Result<(), ErrorReply> {
+    let invalid = |text: String| Err(ErrorReply::new(ErrorCode::Invalid, text));
+    let allowed = match kind {
+        CommandKind::Identify | CommandKind::Auth | CommandKind::Subscribe => stage == Stage::Init,
+        CommandKind::Close => stage == Stage::Subscribed,
+        CommandKind::Ready | CommandKind::Finish | CommandKind::Requeue | CommandKind::Touch => {
+            stage != Stage::Init
+        }
+        CommandKind::Publish
+        | CommandKind::PublishMany
+        | CommandKind::PublishDeferred
+        | CommandKind::Nop => true,
+    };
+    if !allowed {
+        return invalid(format!("cannot {} in current state", kind.name()));
+    }
+    if kind == CommandKind::Subscribe && !heartbeats {
+        return invalid("cannot SUB with heartbeats disabled".to_owned());
+    }
+    Ok(())
+}
+
+fn refused(code: ErrorCode, command: &str, error: &PublishError) -> End {
+    tracing::warn!(command, %error, "publish refused");
+    ErrorReply::new(code, format!("{command} failed {error}")).into()
+}
+
+fn not_held(code: ErrorCode, command: &str, id: MessageId, reason: NotHeld) -> ErrorReply {
+    ErrorReply::new(code, format!("{command} {id} failed {reason}"))
+}
+
+fn advance(input: &mut BytesMut, consumed: usize) {
+    if consumed == input.len() {
+        input.clear();
+    } else {
+        input.advance(consumed);
+    }
+}

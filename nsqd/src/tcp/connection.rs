@@ -1,0 +1,164 @@
+//! The bytes of one connection: what has arrived and what is to be sent. Buffers grow with what is really there, are
+//! used again while there is traffic, and are given back when there is none.
+
+use std::io;
+
+use bytes::BytesMut;
+use client::daemon::listen::Stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::{Instant, timeout};
+
+use super::LINGER;
+
+/// What is read at a time on a quiet connection, and on a busy one.
+const READ_BYTES: std::ops::RangeInclusive<usize> = 1024..=256 * 1024;
+/// An output buffer that a large message has grown beyond this is not kept.
+const OUTPUT_KEPT_BYTES: usize = 256 * 1024;
+/// With this much output waiting, nothing more is read.
+const OUTPUT_BYTES_MAX: usize = 1 << 20;
+/// How much of what a peer still sends is read and thrown away at the end, so that it gets to see the last error.
+const DISCARD_BYTES_MAX: usize = 1 << 20;
+
+/// A connection's two buffers and the socket under them.
+#[derive(Debug)]
+pub(super) struct Connection {
+    reader: ReadHalf<Stream>,
+    writer: WriteHalf<Stream>,
+    /// Received, and not consumed.
+    pub(super) input: BytesMut,
+    /// To be sent, from `sent` on.
+    pub(super) output: Vec<u8>,
+    sent: usize,
+    read_bytes: usize,
+    /// Since when output waits without any of it being taken.
+    stuck_since: Option<Instant>,
+}
+
+/// What the socket did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Bytes have arrived.
+    Received,
+    /// Some of the output was taken.
+    Sent,
+    /// The peer sends no more.
+    End,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Stream) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self {
+            reader,
+            writer,
+            input: BytesMut::new(),
+            output: Vec::new(),
+            sent: 0,
+            read_bytes: *READ_BYTES.start(),
+            stuck_since: None,
+        }
+    }
+
+    /// Whether there is output to be sent.
+    pub(super) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// Since when output waits without any of it being taken.
+    pub(super) fn stuck_since(&self) -> Option<Instant> {
+        self.stuck_since
+    }
+
+    /// Sends what is to be sent, or else receives. Nothing is lost when it is cancelled.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) async fn progress(&mut self) -> io::Result<Progress> {
+        if !self.output.is_empty() {
+            self.stuck_since.get_or_insert_with(Instant::now);
+        }
+        let Self {
+            reader,
+            writer,
+            input,
+            output,
+            sent,
+            read_bytes,
+            ..
+        } = self;
+        let wanted = read_bytes
+            .saturating_sub(input.len())
+            .max(*READ_BYTES.start());
+        if input.capacity() - input.len() < wanted / 2 {
+            input.reserve(wanted);
+        }
+        tokio::select! {
+            biased;
+            written = writer.write(&output[*sent..]), if !output.is_empty() => {
+                let written = written?;
+                self.wrote(written)?;
+                Ok(Progress::Sent)
+            }
+            received = reader.read_buf(input), if output.len() - *sent < OUTPUT_BYTES_MAX => {
+                let received = received?;
+                Ok(self.received(received))
+            }
+        }
+    }
+
+    fn wrote(&mut self, count: usize) -> io::Result<()> {
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.sent += count;
+        self.stuck_since = None;
+        if self.sent == self.output.len() {
+            self.sent = 0;
+            self.output.clear();
+            self.output.shrink_to(OUTPUT_KEPT_BYTES);
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, count: usize) -> Progress {
+        if count >= self.read_bytes / 2 {
+            self.read_bytes = (self.read_bytes * 2).min(*READ_BYTES.end());
+        }
+        if count == 0 {
+            Progress::End
+        } else {
+            Progress::Received
+        }
+    }
+
+    /// Gives memory back that a quiet connection does not need.
+    pub(super) fn release_memory(&mut self) {
+        self.read_bytes = *READ_BYTES.start();
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
+    }
+
+    /// Sends what is left, for a short while, and reads on so that the peer gets to see it rather than a reset.
+    pub(super) async fn finish(mut self) {
+        let goodbye = async {
+            self.writer.write_all(&self.output[self.sent..]).await?;
+            self.writer.shutdown().await?;
+            let mut discarded = 0;
+            while discarded < DISCARD_BYTES_MAX {
+                self.input.clear();
+                self.input.reserve(*READ_BYTES.start());
+                match self.reader.read_buf(&mut self.input).await? {
+                    0 => break,
+                    count => discarded += count,
+                }
+            }
+            io::Result::Ok(())
+        };
+        // The peer may be gone; it was told all that could be told.
+        let _ = timeout(LINGER, goodbye).await;
+    }
+}

@@ -1,0 +1,287 @@
+//! nsqd's side of one connection: one loop, and all that can happen in it.
+//!
+//! The loop handles every command that is complete in the input, delivers what there is, and then waits: for the
+//! socket, for the bell of its channel, or for its timer. Commands are in `commands.rs`.
+
+use std::fmt;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use client::wire::{
+    CommandDecoder, ErrorReply, HEARTBEAT, MessageId, NameRef, Settings, put_error, put_response,
+};
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::connection::{Connection, Progress};
+use super::registry::{Connected, Registered, Stage, Subscription};
+use crate::channel::Claimed;
+use crate::log::Waiter;
+use crate::node::Node;
+use crate::topic::Topic;
+
+/// Deliveries are put together up to this many bytes before they are written, or the connection's output buffer size if
+/// that is more.
+const DELIVERY_BYTES: usize = 64 * 1024;
+/// Far enough for a timer that has nothing to do.
+const NEVER: Duration = Duration::from_hours(24);
+
+/// Why a session ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The peer closed the connection, or it broke.
+    Gone,
+    /// The peer was told why.
+    Refused(ErrorReply),
+    /// A command line without end.
+    LineTooLong,
+    /// Nothing was heard for two heartbeats.
+    Silent,
+    /// The peer took nothing of what was sent for a heartbeat.
+    Stuck,
+    /// Its channel was deleted, or the daemon stops.
+    ChannelGone,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("connection closed"),
+            Self::Refused(reply) => write!(f, "{}", reply.to_string().escape_debug()),
+            Self::LineTooLong => f.write_str("command line too long"),
+            Self::Silent => f.write_str("nothing heard for two heartbeats"),
+            Self::Stuck => f.write_str("peer does not read"),
+            Self::ChannelGone => f.write_str("channel closed"),
+        }
+    }
+}
+
+impl From<ErrorReply> for End {
+    fn from(reply: ErrorReply) -> Self {
+        Self::Refused(reply)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) node: Arc<Node>,
+    pub(super) connection: Connection,
+    pub(super) registered: Registered,
+    pub(super) settings: Arc<Settings>,
+    pub(super) stage: Stage,
+    pub(super) decoder: CommandDecoder,
+    pub(super) subscription: Option<Subscription>,
+    /// Rung when there may be messages, or credit.
+    pub(super) bell: Arc<Notify>,
+    /// There may be something to deliver.
+    pub(super) hungry: bool,
+    /// The topic of the last publish, and the counter of what this connection published to it.
+    pub(super) published: Option<(Arc<Topic>, Arc<AtomicU64>)>,
+    /// Commands of one kind in a row, gathered to be done at once; empty between reads.
+    pub(super) gathered: Gathered,
+    last_command: Instant,
+    next_heartbeat: Instant,
+}
+
+/// What is gathered from one read: bodies of PUBs to one topic, as ranges of the input, and ids of FINs.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) bodies: Vec<Range<usize>>,
+    pub(super) finished: Vec<MessageId>,
+    pub(super) woken: Vec<Arc<dyn Waiter>>,
+}
+
+/// Ends the subscription of a connection, however its session ends: what it holds goes back at once.
+#[derive(Debug)]
+struct Leaver {
+    node: Arc<Node>,
+    connected: Arc<Connected>,
+}
+
+impl Drop for Leaver {
+    fn drop(&mut self) {
+        if let Some(Subscription {
+            topic,
+            channel,
+            consumer,
+        }) = self.connected.unsubscribe()
+            && channel.remove_consumer(consumer)
+            && channel.name().is_ephemeral()
+        {
+            self.node.delete_ephemeral(&topic, &channel);
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn new(node: Arc<Node>, connection: Connection, peer: String, ip: String) -> Self {
+        let settings = node.default_settings(ip);
+        let registered = node.connections().add(peer, node.wall_seconds(), settings);
+        let settings = registered.connected.settings();
+        let now = Instant::now();
+        Self {
+            node,
+            connection,
+            registered,
+            next_heartbeat: now + settings.heartbeat_interval.unwrap_or(NEVER),
+            settings,
+            stage: Stage::Init,
+            decoder: CommandDecoder::default(),
+            subscription: None,
+            bell: Arc::default(),
+            hungry: false,
+            published: None,
+            gathered: Gathered::default(),
+            last_command: now,
+        }
+    }
+
+    /// Serves the connection until it ends; what its consumer holds goes back to the channel at once.
+    pub(super) async fn run(mut self) -> End {
+        let leaver = Leaver {
+            node: Arc::clone(&self.node),
+            connected: Arc::clone(&self.registered.connected),
+        };
+        let end = self.serve().await;
+        drop(leaver);
+        match &end {
+            End::Refused(reply) => put_error(&mut self.connection.output, reply),
+            End::Stuck | End::Gone => return end,
+            _ => {}
+        }
+        self.connection.finish().await;
+        end
+    }
+
+    async fn serve(&mut self) -> End {
+        let timer = sleep_until(self.next_wake());
+        tokio::pin!(timer);
+        let bell = Arc::clone(&self.bell);
+        loop {
+            if let Err(end) = self.handle_input().await {
+                return end;
+            }
+            if let Err(end) = self.deliver() {
+                return end;
+            }
+            let next_wake = self.next_wake();
+            if next_wake < timer.deadline() {
+                timer.as_mut().reset(next_wake);
+            }
+            tokio::select! {
+                biased;
+                progress = self.connection.progress() => match progress {
+                    Ok(Progress::Received) => {}
+                    Ok(Progress::Sent) => self.hungry |= self.subscription.is_some(),
+                    Ok(Progress::End) => return self.input_ended(),
+                    Err(_) => return End::Gone,
+                },
+                () = bell.notified(), if self.subscription.is_some() => self.hungry = true,
+                () = timer.as_mut() => if let Err(end) = self.on_timer(timer.as_mut()) {
+                    return end;
+                },
+            }
+        }
+    }
+
+    /// The stream has ended: within a body the peer is told, as it may still read.
+    fn input_ended(&self) -> End {
+        self.decoder.truncated().map_or(End::Gone, End::Refused)
+    }
+
+    /// Claims what the consumer may be sent, as long as the output is not full.
+    fn deliver(&mut self) -> Result<(), End> {
+        let Some(Subscription {
+            channel, consumer, ..
+        }) = &self.subscription
+        else {
+            return Ok(());
+        };
+        let bytes_max = self.settings.output_buffer_size.max(DELIVERY_BYTES);
+        if !self.hungry || self.connection.output.len() >= bytes_max {
+            return Ok(());
+        }
+        self.hungry = false;
+        let output = &mut self.connection.output;
+        match channel.claim(*consumer, self.settings.sample_rate, bytes_max, output) {
+            Claimed::Some => self.hungry = true,
+            Claimed::Waiting | Claimed::NotReady => {}
+            Claimed::OnDisk(segment) => {
+                tokio::spawn(Arc::clone(channel).load(segment));
+            }
+            Claimed::Exiting => return Err(End::ChannelGone),
+        }
+        Ok(())
+    }
+
+    fn on_timer(&mut self, timer: Pin<&mut Sleep>) -> Result<(), End> {
+        let now = Instant::now();
+        if let Some(interval) = self.settings.heartbeat_interval {
+            if now >= self.last_command + 2 * interval {
+                return Err(self.decoder.truncated().map_or(End::Silent, End::Refused));
+            }
+            if self
+                .connection
+                .stuck_since()
+                .is_some_and(|since| now >= since + interval)
+            {
+                return Err(End::Stuck);
+            }
+            if now >= self.next_heartbeat {
+                put_response(&mut self.connection.output, HEARTBEAT);
+            }
+        }
+        if now >= self.next_heartbeat {
+            self.next_heartbeat = now + self.settings.heartbeat_interval.unwrap_or(NEVER);
+        }
+        if !self.connection.has_output() {
+            self.connection.release_memory();
+        }
+        timer.reset(self.next_wake());
+        Ok(())
+    }
+
+    /// When the timer has something to look at next: with no heartbeats, nothing for a long time.
+    fn next_wake(&self) -> Instant {
+        let silent = self
+            .settings
+            .heartbeat_interval
+            .map(|interval| self.last_command + 2 * interval);
+        silent.map_or(self.next_heartbeat, |silent| {
+            silent.min(self.next_heartbeat)
+        })
+    }
+
+    /// A command was complete: the peer is alive.
+    pub(super) fn heard(&mut self) {
+        self.last_command = Instant::now();
+    }
+
+    /// Applies what IDENTIFY has settled.
+    pub(super) fn apply(&mut self, settings: Settings) {
+        self.settings = self.registered.connected.set_settings(settings);
+        self.next_heartbeat = Instant::now() + self.settings.heartbeat_interval.unwrap_or(NEVER);
+    }
+
+    pub(super) fn set_stage(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.registered.connected.set_stage(stage);
+    }
+
+    /// The topic to publish to, from the last time if it is the same.
+    pub(super) fn topic_to_publish(&mut self, name: NameRef<'_>) -> (Arc<Topic>, Arc<AtomicU64>) {
+        let same = |(topic, _): &&(Arc<Topic>, _)| {
+            topic.name().as_str() == name.as_str() && !topic.is_exiting()
+        };
+        if let Some((topic, count)) = self.published.as_ref().filter(same) {
+            return (Arc::clone(topic), Arc::clone(count));
+        }
+        let topic = self.node.topic_or_create(&name.to_topic());
+        let count = self.registered.connected.published_to(topic.name());
+        self.published = Some((Arc::clone(&topic), Arc::clone(&count)));
+        (topic, count)
+    }
+}
