@@ -1,1 +1,31 @@
-//! The test harness.
+//! The harness of the end-to-end tests: real binaries, real sockets, real files.
+//!
+//! ```no_run
+//! use tests::daemon::Nsqd;
+//!
+//! let nsqd = Nsqd::start(&["--mem-queue-size=100"]);
+//! nsqd.publish("orders", "hello");
+//! let mut consumer = nsqd.consumer("orders", "billing");
+//! consumer.send("RDY 1\n");
+//! assert_eq!(consumer.message().body, b"hello");
+//! ```
+//!
+//! - [`daemon`]: an nsqd with its own ports and data path, which can be stopped, killed and restarted;
+//!   [`binary`] finds the program, [`log`] keeps what it wrote, [`process`] reads what it uses;
+//! - [`wire`]: a peer that speaks NSQ byte by byte, and says wrong things on purpose. It shares no code with
+//!   the `client` crate, so that one mistake cannot hide behind the same mistake on the other side;
+//! - [`http`]: the same for HTTP;
+//! - [`wait`]: until a condition holds, and [`random`]: seeds that are printed;
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a harness speaks by panicking: each failed expectation is a failed test"
+)]
+
+pub mod binary;
+pub mod daemon;
+pub mod http;
+pub mod log;
+pub mod process;
+pub mod random;
+pub mod wait;
+pub mod wire;

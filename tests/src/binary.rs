@@ -1,0 +1,53 @@
+//! Where the nsqd under test comes from.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The nsqd to test: what `NSQD_BIN` names, otherwise the one of this workspace.
+///
+/// `cargo test` builds the library of nsqd, but not always its program, and an old program would be tested without
+/// anybody noticing; so it is built here once per test run, beside the test binary and in the same profile.
+pub fn nsqd() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| std::env::var_os("NSQD_BIN").map_or_else(build, PathBuf::from))
+}
+
+/// The folder of the build profile that this program was built in, such as `target/debug`.
+fn profile_dir() -> PathBuf {
+    let program = std::env::current_exe().expect("a running program has a path");
+    let folder = program.parent().expect("a program lies in a folder");
+    match folder.file_name() {
+        Some(name) if name == "deps" => folder.parent().expect("deps lies in a profile").into(),
+        _ => folder.into(),
+    }
+}
+
+fn build() -> PathBuf {
+    let profile_dir = profile_dir();
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The whole workspace with one binary chosen: the same features, so nothing is compiled twice.
+    cargo.args([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--bin",
+        "nsqd",
+        "--manifest-path",
+    ]);
+    cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml"));
+    cargo.arg("--target-dir").arg(
+        profile_dir
+            .parent()
+            .expect("a profile lies in the target dir"),
+    );
+    if profile_dir.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo can be started");
+    assert!(
+        status.success(),
+        "nsqd does not build; NSQD_BIN may name a built one"
+    );
+    profile_dir.join("nsqd")
+}

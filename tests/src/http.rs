@@ -1,0 +1,74 @@
+//! One HTTP/1.1 request on a connection of its own, read byte by byte.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::Value;
+
+use crate::wait::PATIENCE;
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code, such as 200.
+    pub status: u16,
+    /// The header lines, without the status line.
+    pub headers: String,
+    /// Everything behind the empty line.
+    pub body: String,
+}
+
+impl Answer {
+    /// The value of a header, its name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.headers.lines().filter_map(|line| line.split_once(':'));
+        pairs
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.body))
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("not an HTTP answer: {text:?}"));
+        let (first, headers) = head.split_once("\r\n").unwrap_or((head, ""));
+        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Self {
+            status: status.unwrap_or_else(|| panic!("not a status line: {first:?}")),
+            headers: headers.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+}
+
+/// Sends one request with a correct length, and reads the answer to its end.
+pub fn request(to: SocketAddr, method: &str, path: &str, body: &[u8]) -> Answer {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: nsqd\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    raw(to, &[head.as_bytes(), body].concat())
+}
+
+/// Sends these bytes, whatever they are, and reads until the server closes.
+pub fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(to).expect("nsqd listens for HTTP");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("the bound is not zero");
+    // A server may answer, and close, before it has read everything; the answer is what counts.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let mut piece = [0; 16 * 1024];
+    while let Ok(count @ 1..) = stream.read(&mut piece) {
+        answer.extend_from_slice(&piece[..count]);
+    }
+    Answer::parse(&answer)
+}

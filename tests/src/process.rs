@@ -1,0 +1,34 @@
+//! What a running process uses, as the kernel tells it.
+
+use std::fs;
+use std::time::Duration;
+
+/// Resident memory in bytes (`VmRSS`).
+pub fn rss_bytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line
+        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .expect("VmRSS is in kB");
+    kib.trim().parse::<u64>().expect("VmRSS is a number") * 1024
+}
+
+/// Processor time used so far, in user and system mode, by all threads.
+pub fn cpu_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    // The name in brackets may hold anything; the fields behind it are plain. utime and stime are
+    // the 14th and 15th of all, thus 11 and 12 behind the name, in ticks of 10 ms (USER_HZ).
+    let (_, fields) = stat.rsplit_once(')').expect("the name ends with a bracket");
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks
+        .map(|field| field.parse::<u64>().expect("ticks are numbers"))
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// How many file descriptors are open.
+pub fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("the process runs")
+        .count()
+}
