@@ -2,7 +2,34 @@
 //!
 //! - [`wire`]: bytes ⇄ values. No sockets, clocks or tasks; both ends of the protocol use exactly
 //!   this.
+//! - [`connection`]: one connection to an nsqd. Connect, handshake, then frames in and commands out.
 //! - `daemon` (feature `daemon`): what nsqd, nsqlookupd and nsqadmin have in common as processes.
+//!
+//! Publish a message, then receive it:
+//!
+//! ```no_run
+//! use client::connection::{ConnectOptions, Connection};
+//! use client::wire::{Command, Frame, NameRef};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let address = "127.0.0.1:4150".parse()?;
+//! let topic = NameRef::parse(b"orders")?;
+//!
+//! let mut producer = Connection::connect(&address, &ConnectOptions::default()).await?;
+//! producer.request(&Command::Publish { topic, body: b"one coffee" }).await?;
+//!
+//! let mut consumer = Connection::connect(&address, &ConnectOptions::default()).await?;
+//! consumer.subscribe(topic, NameRef::parse(b"kitchen")?).await?;
+//! consumer.writer().write(&Command::Ready { count: 1 });
+//! if let Frame::Message(message) = consumer.next_frame().await? {
+//!     assert_eq!(message.body, "one coffee");
+//!     consumer.writer().write(&Command::Finish { id: message.id });
+//!     consumer.writer().flush().await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! What a client encodes, a server decodes:
 //!
@@ -20,6 +47,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod connection;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 pub mod wire;

@@ -1,0 +1,50 @@
+//! How a connection fails.
+
+use std::io;
+use std::time::Duration;
+
+use super::address::Address;
+use crate::wire::FrameError;
+
+/// No connection came about.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to {address}")]
+pub struct ConnectError {
+    /// Where it was tried.
+    pub address: Address,
+    /// What went wrong.
+    #[source]
+    pub cause: ConnectionError,
+}
+
+/// A connection, or the attempt at one, is over.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The system could not connect: nobody listens, no such host, no such socket.
+    #[error("{0}")]
+    Connect(io::Error),
+    /// Connecting and the handshake took too long.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The nsqd refused a command; its own text, which starts with an error code.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The nsqd wants AUTH, and no secret was given.
+    #[error("nsqd wants authorization, but no secret was given")]
+    SecretNeeded,
+    /// The nsqd closed the connection between two frames.
+    #[error("the connection was closed by nsqd")]
+    Closed,
+    /// The connection broke, or ended within a frame.
+    #[error("the connection was lost: {0}")]
+    Lost(io::Error),
+    /// What came is not a frame; the stream is out of step.
+    #[error("not the protocol of nsqd: {0}")]
+    Protocol(FrameError),
+    /// An HTTP server answered.
+    #[error("this is an HTTP port; nsqd's TCP port is wanted, by default 4150")]
+    Http,
+    /// A frame that nsqd does not send at this point.
+    #[error("nsqd sent {0} at the wrong time")]
+    Unexpected(&'static str),
+}

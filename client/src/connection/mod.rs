@@ -1,0 +1,194 @@
+//! One connection to an nsqd: connect, handshake, then frames in and commands out.
+//!
+//! ```text
+//! connect ─▶ magic ─▶ IDENTIFY ─▶ [AUTH] ─▶ Connection ── split ──▶ Reader   frames
+//!            └────── within `timeout` ───┘                     └──▶ Writer   commands
+//! ```
+//!
+//! Nothing in here retries, counts or remembers messages: it is the base on which producers and
+//! consumers stand.
+//!
+//! **Heartbeats.** [`Connection::next_frame`] answers them itself and never returns one. After
+//! [`Connection::split`] the owner of the halves does: [`is_heartbeat`] frames want any command
+//! within the interval, [`Command::Nop`] if there is nothing else to say.
+//!
+//! **Cancellation.** Every future of the halves may be dropped at any `.await`: what was received,
+//! and what was not yet sent, stays in their buffers. They fit in a `select!`.
+
+mod address;
+mod error;
+mod options;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::wire::{
+    Command, Frame, HEARTBEAT, IdentifyResponse, Limits, MAGIC_V2, NameRef, OK as OK_RESPONSE,
+};
+
+pub use address::{Address, AddressError};
+pub use error::{ConnectError, ConnectionError};
+pub use options::ConnectOptions;
+pub use reader::Reader;
+pub use writer::Writer;
+
+/// A connection that has said who it is.
+#[derive(Debug)]
+pub struct Connection {
+    reader: Reader,
+    writer: Writer,
+    settled: IdentifyResponse,
+}
+
+impl Connection {
+    /// Connects, and settles with the nsqd what holds for this connection.
+    ///
+    /// # Errors
+    /// Nobody listens, the handshake was refused, or all of it took longer than
+    /// [`ConnectOptions::timeout`].
+    pub async fn connect(
+        address: &Address,
+        options: &ConnectOptions,
+    ) -> Result<Connection, ConnectError> {
+        tokio::time::timeout(options.timeout, handshake(address, options))
+            .await
+            .unwrap_or(Err(ConnectionError::TimedOut(options.timeout)))
+            .map_err(|cause| ConnectError {
+                address: address.clone(),
+                cause,
+            })
+    }
+
+    /// What the nsqd answered to IDENTIFY. One that knows no negotiation gives the defaults.
+    pub fn settled(&self) -> &IdentifyResponse {
+        &self.settled
+    }
+
+    /// Waits for the next frame that is not a heartbeat; those are answered. Sends first what was
+    /// written and not flushed.
+    ///
+    /// # Errors
+    /// As [`Reader::next_frame`] and [`Writer::flush`].
+    pub async fn next_frame(&mut self) -> Result<Frame, ConnectionError> {
+        loop {
+            self.writer.flush().await?;
+            let frame = self.reader.next_frame().await?;
+            if !is_heartbeat(&frame) {
+                return Ok(frame);
+            }
+            self.writer.write(&Command::Nop);
+        }
+    }
+
+    /// Sends a command and waits for its response. Only for commands which have one, and while no
+    /// messages are to be expected.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Refused`] with the nsqd's text, or the connection is lost.
+    pub async fn request(&mut self, command: &Command<'_>) -> Result<Bytes, ConnectionError> {
+        self.writer.write(command);
+        loop {
+            match self.next_frame().await? {
+                Frame::Response(data) => return Ok(data),
+                Frame::Error(error) => return Err(ConnectionError::Refused(error.to_string())),
+                Frame::UnknownError(text) => {
+                    let text = String::from_utf8_lossy(&text).into_owned();
+                    return Err(ConnectionError::Refused(text));
+                }
+                Frame::Message(_) => return Err(ConnectionError::Unexpected("a message")),
+                Frame::Unknown { .. } => {}
+            }
+        }
+    }
+
+    /// Becomes a consumer. Messages come once [`Command::Ready`] was sent.
+    ///
+    /// # Errors
+    /// As [`Connection::request`].
+    pub async fn subscribe(
+        &mut self,
+        topic: NameRef<'_>,
+        channel: NameRef<'_>,
+    ) -> Result<(), ConnectionError> {
+        let response = self.request(&Command::Subscribe { topic, channel }).await?;
+        if *response == *OK_RESPONSE {
+            Ok(())
+        } else {
+            Err(ConnectionError::Unexpected("a response other than OK"))
+        }
+    }
+
+    /// The half that sends.
+    pub fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// The halves, to be used at the same time. Heartbeats are then the caller's.
+    pub fn split(self) -> (Reader, Writer) {
+        (self.reader, self.writer)
+    }
+}
+
+/// Whether the frame asks for a sign of life.
+pub fn is_heartbeat(frame: &Frame) -> bool {
+    matches!(frame, Frame::Response(data) if **data == *HEARTBEAT)
+}
+
+async fn handshake(
+    address: &Address,
+    options: &ConnectOptions,
+) -> Result<Connection, ConnectionError> {
+    let (receive, send) = open(address).await.map_err(ConnectionError::Connect)?;
+    let mut connection = Connection {
+        reader: Reader::new(receive, options.max_frame_bytes),
+        writer: Writer::new(send),
+        settled: IdentifyResponse::default(),
+    };
+    connection.writer.write_encoded(&MAGIC_V2);
+    let body = options.request().to_json();
+    let response = connection
+        .request(&Command::Identify { body: &body })
+        .await?;
+    connection.settled = settled(&response)?;
+    if connection.settled.auth_required {
+        let secret = options.auth_secret.as_deref();
+        let secret = secret.ok_or(ConnectionError::SecretNeeded)?;
+        connection.request(&Command::Auth { secret }).await?;
+    }
+    Ok(connection)
+}
+
+fn settled(response: &[u8]) -> Result<IdentifyResponse, ConnectionError> {
+    if response == OK_RESPONSE {
+        return Ok(IdentifyResponse {
+            max_rdy_count: Limits::default().max_rdy_count,
+            ..IdentifyResponse::default()
+        });
+    }
+    serde_json::from_slice(response)
+        .map_err(|_| ConnectionError::Unexpected("an answer to IDENTIFY that is not its JSON"))
+}
+
+/// One virtual call per system call is what it costs that other transports fit in.
+type ReceiveHalf = Box<dyn AsyncRead + Send + Unpin>;
+type SendHalf = Box<dyn AsyncWrite + Send + Unpin>;
+
+async fn open(address: &Address) -> std::io::Result<(ReceiveHalf, SendHalf)> {
+    match address {
+        Address::Tcp(host_and_port) => {
+            let stream = TcpStream::connect(host_and_port.as_str()).await?;
+            stream.set_nodelay(true)?;
+            let (receive, send) = stream.into_split();
+            Ok((Box::new(receive), Box::new(send)))
+        }
+        Address::Unix(path) => {
+            let (receive, send) = UnixStream::connect(path).await?.into_split();
+            Ok((Box::new(receive), Box::new(send)))
+        }
+    }
+}
