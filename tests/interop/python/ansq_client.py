@@ -1,0 +1,62 @@
+"""ansq: a producer and two channels with one message in flight each, through a restart of nsqd."""
+
+import asyncio
+
+import ansq
+
+from ledger import CHANNELS, MSG_TIMEOUT_MS, Ledger
+
+FEATURES = ansq.ConnectionFeatures(msg_timeout=MSG_TIMEOUT_MS)
+
+
+async def consume(ledger, channel):
+    reader = await ansq.create_reader(
+        topic=ledger.topic,
+        channel=channel,
+        nsqd_tcp_addresses=[ledger.address],
+        connection_options=ansq.ConnectionOptions(features=FEATURES),
+    )
+    async for message in reader.messages():
+        await answer(ledger, channel, message)
+
+
+async def answer(ledger, channel, message):
+    number = int(message.body)
+    treatment = ledger.treatment(channel, number, message.attempts)
+    if treatment == "ignore" or message.is_timed_out:
+        return
+    if treatment == "requeue":
+        await message.req(100)
+        return
+    if treatment == "touch":
+        await message.touch()
+    await message.fin()
+    ledger.finish(channel, number)
+
+
+async def publish_all(ledger):
+    """Publishes in order. The client cannot repair a producer's connection, so a lost one is replaced."""
+    options = ansq.ConnectionOptions(auto_reconnect=False)
+    writer = None
+    for bodies in ledger.batches():
+        while True:
+            try:
+                writer = writer or await ansq.create_writer([ledger.address], options)
+                reply = await asyncio.wait_for(writer.mpub(ledger.topic, *bodies), 5)
+                assert reply.is_ok, reply
+                break
+            except (OSError, IndexError, asyncio.TimeoutError, ansq.tcp.exceptions.NSQException):
+                writer = None
+                await asyncio.sleep(0.2)
+
+
+async def main():
+    ledger = Ledger("ansq", count=10_000)
+    consumers = [asyncio.create_task(consume(ledger, channel)) for channel in CHANNELS]
+    await publish_all(ledger)
+    await ledger.settle()
+    for consumer in consumers:
+        consumer.cancel()
+
+
+asyncio.run(main())

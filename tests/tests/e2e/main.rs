@@ -1,0 +1,24 @@
+//! What a user of nsqd sees, tried on the real program: one module per behaviour.
+#![expect(
+    clippy::unwrap_used,
+    reason = "everything here is a test or serves one"
+)]
+
+mod config;
+mod crash;
+mod deferred;
+mod delivery;
+mod durability;
+mod ephemeral;
+mod http;
+mod http_errors;
+mod identify;
+mod limits;
+mod names;
+mod overload;
+mod pause;
+mod protocol_errors;
+mod publish;
+mod start;
+mod stats;
+mod timeouts;
