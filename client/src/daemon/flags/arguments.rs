@@ -1,6 +1,9 @@
 //! Words of a Go-style command line, rewritten to the one form that clap reads alike: `--name=value`.
 
-use std::ffi::{OsStr, OsString};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+};
 
 use clap::{Arg, Command};
 
@@ -18,17 +21,22 @@ pub(super) fn with_double_dashes(
     let mut words = words;
     let mut rewritten = Vec::new();
     while let Some(word) = words.next() {
-        let Some(flag) = word.to_string_lossy().strip_prefix('-').map(str::to_owned) else {
+        let Some(flag) = word.as_bytes().strip_prefix(b"-") else {
             return Err(no_flag(&word));
         };
-        if flag == "-" {
+        if flag == b"-" {
             break;
         }
-        let flag = flag.strip_prefix('-').unwrap_or(&flag);
-        let (name, value) = match flag.split_once('=') {
-            Some((name, value)) => (name, Some(OsString::from(value))),
+        let flag = flag.strip_prefix(b"-").unwrap_or(flag);
+        // Split as bytes: a path need not be UTF-8.
+        let (name, value) = match flag.iter().position(|byte| *byte == b'=') {
+            Some(at) => (
+                &flag[..at],
+                Some(OsStr::from_bytes(&flag[at + 1..]).to_owned()),
+            ),
             None => (flag, None),
         };
+        let name = &*String::from_utf8_lossy(name);
         if name == "h" || name == "help" {
             return Err(usage(command));
         }

@@ -139,7 +139,12 @@ fn scalar(arg: &Arg, key: &str, value: &Value) -> Result<String, Cause> {
         takes == TypeId::of::<bool>(),
         takes == TypeId::of::<GoDuration>(),
     );
-    let is_text = takes == TypeId::of::<String>() || takes == TypeId::of::<PathBuf>();
+    let texts = [
+        TypeId::of::<String>(),
+        TypeId::of::<OsString>(),
+        TypeId::of::<PathBuf>(),
+    ];
+    let is_text = texts.iter().any(|text| takes == *text);
     // A flag such as `--tls-required`, which means true when bare, is a boolean among other things.
     let is_text = is_text && !arguments::may_stand_bare(arg);
     match value {

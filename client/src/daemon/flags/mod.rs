@@ -198,13 +198,12 @@ fn one_line(error: &clap::Error) -> String {
             .to_owned();
     };
     let flag = flag.split([' ', '=', '[']).next().unwrap_or_default();
-    let cause = match std::error::Error::source(error) {
-        Some(cause) => cause.to_string(),
-        None => format!(
-            "allowed: {}",
-            context(ContextKind::ValidValue).unwrap_or_default()
-        ),
-    };
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let allowed = context(ContextKind::ValidValue).filter(|values| !values.is_empty());
+    let allowed = allowed.map(|values| format!("allowed are {values}"));
+    let cause = cause
+        .or(allowed)
+        .unwrap_or_else(|| "it must not be empty".to_owned());
     format!("invalid value {value:?} for {flag}: {cause}")
 }
 

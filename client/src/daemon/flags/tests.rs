@@ -139,6 +139,7 @@ fn a_wrong_command_line_names_flag_value_and_what_is_allowed() {
         "--tls-required=maybe",
         &["--tls-required", "\"maybe\"", "tcp-https"],
     );
+    refuses("--config=", &["--config", "must not be empty"]);
     refuses("--no-such=1", &["--no-such", "nsqt -h"]);
     refuses("--node-id", &["--node-id", "needs a value"]);
     refuses("-- more", &["\"more\""]);
