@@ -1,0 +1,235 @@
+//! The command line as given: every flag of the reference, and those of our own at the end.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::Parser;
+use client::daemon::{
+    duration::GoDuration,
+    flags::{ByteSize, Daemon, integer},
+    log::LogLevel,
+};
+
+/// What the command line and the configuration file of nsqd are called, where names alone do not tell.
+pub const DAEMON: Daemon = Daemon {
+    name: "nsqd",
+    config_keys: &[
+        ("node-id", Some("id")),
+        ("lookupd-tcp-address", Some("nsqlookupd_tcp_addresses")),
+        ("auth-http-address", Some("auth_http_addresses")),
+        (
+            "e2e-processing-latency-percentile",
+            Some("e2e_processing_latency_percentiles"),
+        ),
+        ("verbose", None),
+        ("worker-id", None),
+    ],
+};
+
+/// The message daemon of NSQ: takes messages, keeps them, and fans each topic out to its channels.
+///
+/// Fields are the flags with `_` for `-`; the comments are their help texts.
+#[derive(Clone, Debug, Parser)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the reference"
+)]
+pub struct Flags {
+    /// TOML file with these settings, '_' for '-'.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Lowest level logged: debug, info, warn, error or fatal.
+    #[arg(long, default_value = "info")]
+    pub log_level: LogLevel,
+    /// Start of each log line.
+    #[arg(long, default_value = "[nsqd] ")]
+    pub log_prefix: String,
+    /// Deprecated, without effect; see --log-level.
+    #[arg(long)]
+    pub verbose: bool,
+    /// Part of message ids, 0 to 1023, different on each nsqd; default from the host name.
+    #[arg(long, value_parser = integer::<i64>)]
+    pub node_id: Option<i64>,
+    /// Deprecated, without effect; see --node-id.
+    #[arg(long)]
+    pub worker_id: bool,
+
+    /// Address for TCP clients: host:port, or the path of a unix socket.
+    #[arg(long, default_value = "0.0.0.0:4150")]
+    pub tcp_address: String,
+    /// Address for HTTP clients: host:port, or the path of a unix socket; empty for none.
+    #[arg(long, default_value = "0.0.0.0:4151")]
+    pub http_address: String,
+    /// Address for HTTPS clients; not opened without --tls-cert, which is not supported yet.
+    #[arg(long, default_value = "0.0.0.0:4152")]
+    pub https_address: String,
+    /// Address that consumers reach this host by; default the host name.
+    #[arg(long)]
+    pub broadcast_address: Option<String>,
+    /// TCP port that consumers reach this host by; 0 for the one listened on.
+    #[arg(long, default_value = "0", value_parser = integer::<i64>)]
+    pub broadcast_tcp_port: i64,
+    /// HTTP port that consumers reach this host by; 0 for the one listened on.
+    #[arg(long, default_value = "0", value_parser = integer::<i64>)]
+    pub broadcast_http_port: i64,
+    /// nsqlookupd to be registered with, repeatable; not supported yet.
+    #[arg(long)]
+    pub lookupd_tcp_address: Vec<String>,
+    /// Server that authorizes clients, repeatable; not supported yet.
+    #[arg(long)]
+    pub auth_http_address: Vec<String>,
+    /// How the authorization server is asked.
+    #[arg(long, default_value = "get", value_parser = ["get", "post"])]
+    pub auth_http_request_method: String,
+    /// Longest time to connect to nsqlookupd and authorization servers over HTTP.
+    #[arg(long, default_value = "2s")]
+    pub http_client_connect_timeout: GoDuration,
+    /// Longest time for a request to them.
+    #[arg(long, default_value = "5s")]
+    pub http_client_request_timeout: GoDuration,
+    /// Region of this host, told to clients.
+    #[arg(long, default_value = "")]
+    pub topology_region: String,
+    /// Zone of this host within its region, told to clients.
+    #[arg(long, default_value = "")]
+    pub topology_zone: String,
+    /// Experiment to enable, repeatable; none is supported yet.
+    #[arg(long)]
+    pub enable_experiment: Vec<String>,
+
+    /// Directory for all files, which must exist; default the current one.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub data_path: OsString,
+    /// Messages of a topic kept in memory; more go to disk, and with 0 all do.
+    #[arg(long, default_value = "10000", value_parser = integer::<i64>)]
+    pub mem_queue_size: i64,
+    /// Bytes of messages kept in memory in all, from 1MiB; suffixes k, m, g; default an eighth of
+    /// the memory, from 64MiB to 4GiB.
+    #[arg(long)]
+    pub mem_queue_bytes: Option<ByteSize>,
+    /// Bytes in one file of messages, from 1.
+    #[arg(long, default_value = "104857600", value_parser = integer::<i64>)]
+    pub max_bytes_per_file: i64,
+    /// Messages written between syncs to disk, from 1.
+    #[arg(long, default_value = "2500", value_parser = integer::<i64>)]
+    pub sync_every: i64,
+    /// Longest time between syncs to disk, above 0.
+    #[arg(long, default_value = "2s")]
+    pub sync_timeout: GoDuration,
+    /// Without effect: nothing is scanned.
+    #[arg(long, default_value = "4", value_parser = integer::<i64>)]
+    pub queue_scan_worker_pool_max: i64,
+    /// Without effect: nothing is scanned.
+    #[arg(long, default_value = "20", value_parser = integer::<i64>)]
+    pub queue_scan_selection_count: i64,
+
+    /// Time in flight after which a message is delivered again, unless the client asks for another;
+    /// above 0.
+    #[arg(long, default_value = "1m")]
+    pub msg_timeout: GoDuration,
+    /// Longest time in flight, however often touched; from --msg-timeout.
+    #[arg(long, default_value = "15m")]
+    pub max_msg_timeout: GoDuration,
+    /// Largest message in bytes, from 1.
+    #[arg(long, default_value = "1048576", value_parser = integer::<i64>)]
+    pub max_msg_size: i64,
+    /// Longest delay of a message, deferred or requeued.
+    #[arg(long, default_value = "1h")]
+    pub max_req_timeout: GoDuration,
+    /// Largest body of a command in bytes, from 1: many messages, or JSON.
+    #[arg(long, default_value = "5242880", value_parser = integer::<i64>)]
+    pub max_body_size: i64,
+    /// Longest time between heartbeats that a client may ask for, from 1s.
+    #[arg(long, default_value = "1m")]
+    pub max_heartbeat_interval: GoDuration,
+    /// Most messages in flight that a client may ask for, from 1.
+    #[arg(long, default_value = "2500", value_parser = integer::<i64>)]
+    pub max_rdy_count: i64,
+    /// Largest output buffer that a client may ask for in bytes, from 64.
+    #[arg(long, default_value = "65536", value_parser = integer::<i64>)]
+    pub max_output_buffer_size: i64,
+    /// Longest time between flushes that a client may ask for.
+    #[arg(long, default_value = "30s")]
+    pub max_output_buffer_timeout: GoDuration,
+    /// Shortest time between flushes that a client may ask for, above 0.
+    #[arg(long, default_value = "25ms")]
+    pub min_output_buffer_timeout: GoDuration,
+    /// Time between flushes unless a client asks for another, above 0.
+    #[arg(long, default_value = "250ms")]
+    pub output_buffer_timeout: GoDuration,
+    /// Most consumers of a channel; 0 for no limit.
+    #[arg(long, default_value = "0", value_parser = integer::<i64>)]
+    pub max_channel_consumers: i64,
+
+    /// statsd to push figures to; not supported yet.
+    #[arg(long, default_value = "")]
+    pub statsd_address: String,
+    /// Time between pushes to statsd.
+    #[arg(long, default_value = "1m")]
+    pub statsd_interval: GoDuration,
+    /// Push memory figures to statsd.
+    #[arg(long, default_value = "true")]
+    pub statsd_mem_stats: bool,
+    /// Prefix of figures in statsd, %s for this host.
+    #[arg(long, default_value = "nsq.%s")]
+    pub statsd_prefix: String,
+    /// Bytes in a packet to statsd.
+    #[arg(long, default_value = "508", value_parser = integer::<i64>)]
+    pub statsd_udp_packet_size: i64,
+    /// Leave ephemeral topics and channels out of statsd.
+    #[arg(long)]
+    pub statsd_exclude_ephemeral: bool,
+    /// Percentile of latency to be tracked, above 0 to 1, repeatable; not supported yet.
+    #[arg(long, value_delimiter = ',')]
+    pub e2e_processing_latency_percentile: Vec<f64>,
+    /// Time over which percentiles are taken.
+    #[arg(long, default_value = "10m")]
+    pub e2e_processing_latency_window_time: GoDuration,
+
+    /// PEM file with the certificate; not supported yet.
+    #[arg(long, default_value = "")]
+    pub tls_cert: String,
+    /// PEM file with the key; not supported yet.
+    #[arg(long, default_value = "")]
+    pub tls_key: String,
+    /// Which certificates clients need; not supported yet.
+    #[arg(long, default_value = "")]
+    pub tls_client_auth_policy: String,
+    /// PEM file with authorities for clients; not supported yet.
+    #[arg(long, default_value = "")]
+    pub tls_root_ca_file: String,
+    /// Refuse clients without TLS; not supported yet.
+    #[arg(long, default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = TLS_REQUIRED)]
+    pub tls_required: String,
+    /// Lowest version of TLS.
+    #[arg(long, default_value = "tls1.0", value_parser = TLS_VERSIONS)]
+    pub tls_min_version: String,
+    /// Offer deflate to clients, where available.
+    #[arg(long, default_value = "true")]
+    pub deflate: bool,
+    /// Highest level of deflate, 1 to 9.
+    #[arg(long, default_value = "6", value_parser = integer::<i64>)]
+    pub max_deflate_level: i64,
+    /// Offer snappy to clients, where available.
+    #[arg(long, default_value = "true")]
+    pub snappy: bool,
+}
+
+/// Booleans as Go spells them, and `tcp-https`: TLS for TCP, while HTTP stays open.
+const TLS_REQUIRED: [&str; 13] = [
+    "false",
+    "0",
+    "f",
+    "F",
+    "FALSE",
+    "False",
+    "true",
+    "1",
+    "t",
+    "T",
+    "TRUE",
+    "True",
+    "tcp-https",
+];
+
+/// Empty is the default, `tls1.0`.
+pub(super) const TLS_VERSIONS: [&str; 5] = ["tls1.0", "tls1.1", "tls1.2", "tls1.3", ""];

@@ -1,0 +1,328 @@
+//! How nsqd is to run: [`Flags`] as given, then [`Options`], which cannot be wrong.
+//!
+//! Every flag of the reference is accepted. One that asks for what is not there yet (TLS, authorization, statsd,
+//! latency percentiles, nsqlookupd, experiments) is refused rather than ignored: an operator who asks for
+//! TLS must not get a daemon without it.
+
+mod config;
+mod flags;
+mod machine;
+
+use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use client::{
+    daemon::{duration::GoDuration, log::LogLevel},
+    wire::{IdentifyOffer, Limits},
+};
+use thiserror::Error;
+
+pub use config::ConfigValue;
+pub use flags::{DAEMON, Flags};
+
+/// Checked settings. Names and meanings are those of the flags; defaults are in their help.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Lowest level logged at the start.
+    pub log_level: LogLevel,
+    /// Start of each log line.
+    pub log_prefix: String,
+    /// Part of message ids, 0 to 1023.
+    pub node_id: u16,
+    /// Name of this host, as the kernel has it.
+    pub hostname: String,
+    /// Where TCP clients connect: `host:port`, or the path of a unix socket. Not empty.
+    pub tcp_address: String,
+    /// Where HTTP clients connect, likewise; empty for nowhere.
+    pub http_address: String,
+    /// Address that others reach this host by. Default the host name.
+    pub broadcast_address: String,
+    /// TCP port that others reach this host by; 0 for the one listened on.
+    pub broadcast_tcp_port: u16,
+    /// HTTP port that others reach this host by; 0 for the one listened on.
+    pub broadcast_http_port: u16,
+    /// Region of this host; may be empty.
+    pub topology_region: String,
+    /// Zone of this host; may be empty.
+    pub topology_zone: String,
+    /// Directory for all files.
+    pub data_path: PathBuf,
+    /// Messages of a topic kept in memory; with 0 all go to disk.
+    pub mem_queue_size: u64,
+    /// Bytes of messages kept in memory by the whole process, from 1 MiB.
+    pub mem_queue_bytes: usize,
+    /// Most bytes in one file of messages, from 1.
+    pub max_bytes_per_file: u64,
+    /// Messages written between syncs to disk, from 1.
+    pub sync_every: u64,
+    /// Longest time between syncs to disk, above 0.
+    pub sync_timeout: Duration,
+    /// Time in flight unless the client asks for another, above 0.
+    pub msg_timeout: Duration,
+    /// Longest time in flight, from `msg_timeout`.
+    pub max_msg_timeout: Duration,
+    /// Largest message in bytes, from 1.
+    pub max_msg_size: usize,
+    /// Largest body of a command in bytes, from 1.
+    pub max_body_size: usize,
+    /// Longest delay of a message.
+    pub max_req_timeout: Duration,
+    /// Longest time between heartbeats that a client may ask for, from 1 s.
+    pub max_heartbeat_interval: Duration,
+    /// Most messages in flight that a client may ask for, from 1.
+    pub max_rdy_count: u64,
+    /// Largest output buffer that a client may ask for in bytes, from 64.
+    pub max_output_buffer_size: usize,
+    /// Longest time between flushes that a client may ask for.
+    pub max_output_buffer_timeout: Duration,
+    /// Shortest time between flushes that a client may ask for, above 0.
+    pub min_output_buffer_timeout: Duration,
+    /// Time between flushes unless a client asks for another, above 0.
+    pub output_buffer_timeout: Duration,
+    /// Most consumers of a channel; 0 for no limit.
+    pub max_channel_consumers: usize,
+    /// Offer deflate, where available.
+    pub deflate: bool,
+    /// Highest level of deflate, 1 to 9.
+    pub max_deflate_level: u32,
+    /// Offer snappy, where available.
+    pub snappy: bool,
+    /// As given, for `/config`: what has no effect is shown there too.
+    flags: Flags,
+}
+
+/// A setting that nsqd cannot run with.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum OptionsError {
+    /// Outside what is allowed.
+    #[error("failed to instantiate nsqd - --{flag} must be {allowed}, not {value}")]
+    NotAllowed {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// The value given.
+        value: String,
+        /// The values allowed.
+        allowed: String,
+    },
+    /// Asks for a function that is not there yet.
+    #[error("failed to instantiate nsqd - --{flag}={value} is not supported yet; start without it")]
+    NotSupported {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// The value given.
+        value: String,
+    },
+}
+
+impl Options {
+    /// Checks `flags`, and fills in the defaults that depend on the machine. Opens nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first flag that is out of range, or asks for what is not there yet.
+    pub fn check(flags: Flags) -> Result<Self, OptionsError> {
+        refuse_unsupported(&flags)?;
+        let hostname = machine::hostname();
+        let given = flags.clone();
+        Ok(Self {
+            log_level: flags.log_level,
+            log_prefix: flags.log_prefix,
+            node_id: match flags.node_id {
+                // Worded as the reference does.
+                Some(id) => integer("node-id", id, 0..=1023)
+                    .map_err(|_| not_allowed("node-id", id, "[0,1024)"))?,
+                None => machine::node_id(&hostname),
+            },
+            tcp_address: match flags.tcp_address {
+                empty if empty.is_empty() => {
+                    let allowed = "host:port or the path of a unix socket";
+                    return Err(not_allowed("tcp-address", "empty", allowed));
+                }
+                address => address,
+            },
+            http_address: flags.http_address,
+            broadcast_address: flags.broadcast_address.unwrap_or_else(|| hostname.clone()),
+            broadcast_tcp_port: integer("broadcast-tcp-port", flags.broadcast_tcp_port, 0..=65535)?,
+            broadcast_http_port: integer(
+                "broadcast-http-port",
+                flags.broadcast_http_port,
+                0..=65535,
+            )?,
+            topology_region: flags.topology_region,
+            topology_zone: flags.topology_zone,
+            data_path: match flags.data_path {
+                empty if empty.is_empty() => PathBuf::from("."),
+                path => PathBuf::from(path),
+            },
+            mem_queue_size: integer("mem-queue-size", flags.mem_queue_size, FROM_0)?,
+            mem_queue_bytes: mem_queue_bytes(flags.mem_queue_bytes.map(|size| size.0))?,
+            max_bytes_per_file: integer("max-bytes-per-file", flags.max_bytes_per_file, FROM_1)?,
+            sync_every: integer("sync-every", flags.sync_every, FROM_1)?,
+            sync_timeout: above_zero("sync-timeout", flags.sync_timeout)?,
+            msg_timeout: above_zero("msg-timeout", flags.msg_timeout)?,
+            max_msg_timeout: from("max-msg-timeout", flags.max_msg_timeout, flags.msg_timeout)?,
+            max_msg_size: integer("max-msg-size", flags.max_msg_size, 1..=MSG_SIZE_MAX)?,
+            max_body_size: integer("max-body-size", flags.max_body_size, 1..=BODY_SIZE_MAX)?,
+            max_req_timeout: flags.max_req_timeout.0,
+            max_heartbeat_interval: from(
+                "max-heartbeat-interval",
+                flags.max_heartbeat_interval,
+                GoDuration(Duration::from_secs(1)),
+            )?,
+            max_rdy_count: integer("max-rdy-count", flags.max_rdy_count, FROM_1)?,
+            max_output_buffer_size: integer(
+                "max-output-buffer-size",
+                flags.max_output_buffer_size,
+                64..=BODY_SIZE_MAX,
+            )?,
+            max_output_buffer_timeout: from(
+                "max-output-buffer-timeout",
+                flags.max_output_buffer_timeout,
+                flags.min_output_buffer_timeout,
+            )?,
+            min_output_buffer_timeout: above_zero(
+                "min-output-buffer-timeout",
+                flags.min_output_buffer_timeout,
+            )?,
+            output_buffer_timeout: above_zero(
+                "output-buffer-timeout",
+                flags.output_buffer_timeout,
+            )?,
+            max_channel_consumers: integer(
+                "max-channel-consumers",
+                flags.max_channel_consumers,
+                FROM_0,
+            )?,
+            deflate: flags.deflate,
+            max_deflate_level: integer("max-deflate-level", flags.max_deflate_level, 1..=9)?,
+            snappy: flags.snappy,
+            hostname,
+            flags: given,
+        })
+    }
+
+    /// Returns what commands are checked against.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_msg_size: self.max_msg_size,
+            max_body_size: self.max_body_size,
+            max_rdy_count: self.max_rdy_count,
+            max_req_timeout: self.max_req_timeout,
+        }
+    }
+
+    /// Returns what clients are offered at IDENTIFY. Compression is not, as no connection can do it yet.
+    pub fn offer(&self) -> IdentifyOffer {
+        IdentifyOffer {
+            max_rdy_count: self.max_rdy_count,
+            max_msg_timeout: self.max_msg_timeout,
+            msg_timeout: self.msg_timeout,
+            deflate: false,
+            max_deflate_level: self.max_deflate_level,
+            snappy: false,
+            max_heartbeat_interval: self.max_heartbeat_interval,
+            max_output_buffer_size: self.max_output_buffer_size,
+            output_buffer_timeout: self.output_buffer_timeout,
+            min_output_buffer_timeout: self.min_output_buffer_timeout,
+            max_output_buffer_timeout: self.max_output_buffer_timeout,
+            topology_region: self.topology_region.clone(),
+            topology_zone: self.topology_zone.clone(),
+            ..IdentifyOffer::default()
+        }
+    }
+}
+
+/// Refuses the first flag that asks for a function that is not there yet.
+fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
+    let percentiles = flags
+        .e2e_processing_latency_percentile
+        .iter()
+        .map(ToString::to_string);
+    // Every spelling of false starts with one of these, and nothing else does.
+    let is_false = flags.tls_required.starts_with(['0', 'f', 'F']);
+    let tls_required = if is_false { "" } else { &flags.tls_required };
+    let asked = [
+        ("lookupd-tcp-address", flags.lookupd_tcp_address.join(",")),
+        ("auth-http-address", flags.auth_http_address.join(",")),
+        ("enable-experiment", flags.enable_experiment.join(",")),
+        ("statsd-address", flags.statsd_address.clone()),
+        (
+            "e2e-processing-latency-percentile",
+            percentiles.collect::<Vec<_>>().join(","),
+        ),
+        ("tls-cert", flags.tls_cert.clone()),
+        ("tls-key", flags.tls_key.clone()),
+        (
+            "tls-client-auth-policy",
+            flags.tls_client_auth_policy.clone(),
+        ),
+        ("tls-root-ca-file", flags.tls_root_ca_file.clone()),
+        ("tls-required", tls_required.to_owned()),
+    ];
+    match asked.into_iter().find(|(_, value)| !value.is_empty()) {
+        Some((flag, value)) => Err(OptionsError::NotSupported { flag, value }),
+        None => Ok(()),
+    }
+}
+
+/// The value of an integer flag in the type it is used as, if it is in `range`.
+fn integer<T>(flag: &'static str, value: i64, range: RangeInclusive<i64>) -> Result<T, OptionsError>
+where
+    T: TryFrom<i64>,
+{
+    let allowed = || match range.end() {
+        &i64::MAX => format!("at least {}", range.start()),
+        end => format!("[{},{end}]", range.start()),
+    };
+    let checked = range
+        .contains(&value)
+        .then(|| T::try_from(value).ok())
+        .flatten();
+    checked.ok_or_else(|| not_allowed(flag, value, allowed()))
+}
+
+fn above_zero(flag: &'static str, value: GoDuration) -> Result<Duration, OptionsError> {
+    if value.0.is_zero() {
+        return Err(not_allowed(flag, value, "above 0"));
+    }
+    Ok(value.0)
+}
+
+fn from(flag: &'static str, value: GoDuration, min: GoDuration) -> Result<Duration, OptionsError> {
+    if value < min {
+        return Err(not_allowed(flag, value, format!("at least {min}")));
+    }
+    Ok(value.0)
+}
+
+/// The byte budget given, or the one for this machine.
+fn mem_queue_bytes(given: Option<u64>) -> Result<usize, OptionsError> {
+    let bytes = given.unwrap_or_else(machine::mem_queue_bytes);
+    if bytes < MEM_QUEUE_BYTES_MIN {
+        return Err(not_allowed("mem-queue-bytes", bytes, "at least 1MiB"));
+    }
+    usize::try_from(bytes).map_err(|_| not_allowed("mem-queue-bytes", bytes, "at most 4GiB here"))
+}
+
+fn not_allowed(
+    flag: &'static str,
+    value: impl Display,
+    allowed: impl Into<String>,
+) -> OptionsError {
+    OptionsError::NotAllowed {
+        flag,
+        value: value.to_string(),
+        allowed: allowed.into(),
+    }
+}
+
+const FROM_0: RangeInclusive<i64> = 0..=i64::MAX;
+const FROM_1: RangeInclusive<i64> = 1..=i64::MAX;
+/// Sizes on the wire are signed 32 bit.
+const BODY_SIZE_MAX: i64 = i32::MAX as i64;
+/// The size of a message frame counts its type and the header of the message too.
+const MSG_SIZE_MAX: i64 = BODY_SIZE_MAX - 30;
+/// One segment has to fit.
+const MEM_QUEUE_BYTES_MIN: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+use std::ffi::OsString;
+
+use client::daemon::flags::{Exit, parse};
+use serde_json::json;
+
+use super::*;
+
+fn flags(words: &[&str]) -> Result<Flags, Exit> {
+    let words = ["nsqd"].iter().chain(words);
+    parse(&DAEMON, words.map(OsString::from))
+}
+
+fn checked(words: &[&str]) -> Result<Options, OptionsError> {
+    Options::check(flags(words).unwrap_or_else(|exit| panic!("{words:?}: {}", exit.text)))
+}
+
+fn options(words: &[&str]) -> Options {
+    checked(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+}
+
+/// The flag must be refused with an error that names it and its value, and has `allowed`.
+fn refuses(word: &str, allowed: &str) {
+    let text = checked(&[word]).expect_err(word).to_string();
+    let (flag, value) = word.split_once('=').unwrap();
+    for part in [flag, value, allowed] {
+        assert!(text.contains(part), "{word}: {text:?} lacks {part:?}");
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_reference() {
+    let options = options(&[]);
+    assert_eq!(options.limits(), Limits::default());
+    let offer = IdentifyOffer {
+        deflate: false,
+        snappy: false,
+        ..IdentifyOffer::default()
+    };
+    assert_eq!(options.offer(), offer);
+    assert_eq!(options.tcp_address, "0.0.0.0:4150");
+    assert_eq!(options.http_address, "0.0.0.0:4151");
+    assert_eq!(options.log_prefix, "[nsqd] ");
+    assert_eq!(options.mem_queue_size, 10_000);
+    assert_eq!(options.max_bytes_per_file, 100 << 20);
+    assert_eq!(options.sync_timeout, Duration::from_secs(2));
+    assert_eq!(options.data_path, PathBuf::from("."));
+    assert_eq!(options.broadcast_address, options.hostname);
+    assert!(options.node_id < 1024);
+    assert!(options.deflate && options.snappy);
+}
+
+#[test]
+fn a_command_line_for_the_reference_is_understood() {
+    let options = options(&[
+        "-node-id=0x10",
+        "--tcp-address=127.0.0.1:0",
+        "-http-address",
+        "",
+        "--broadcast-address=example.com",
+        "-data-path=/data",
+        "--mem-queue-size=0",
+        "--mem-queue-bytes=64MiB",
+        "--msg-timeout=30s",
+        "--max-channel-consumers=7",
+        "--deflate=false",
+        "--verbose",
+        "--worker-id",
+        "--queue-scan-selection-count=5",
+        "--tls-required=false",
+        "--tls-min-version=tls1.2",
+        "--statsd-interval=10s",
+        "--topology-zone=z",
+        "--log-level=WARN",
+    ]);
+    assert_eq!(options.node_id, 16);
+    assert_eq!(options.http_address, "");
+    assert_eq!(options.broadcast_address, "example.com");
+    assert_eq!(options.data_path, PathBuf::from("/data"));
+    assert_eq!(
+        (options.mem_queue_size, options.mem_queue_bytes),
+        (0, 64 << 20)
+    );
+    assert_eq!(options.max_channel_consumers, 7);
+    assert!(!options.deflate);
+    assert_eq!(options.offer().topology_zone, "z");
+    assert_eq!(options.log_level, LogLevel::Warn);
+}
+
+#[test]
+fn values_out_of_range_are_refused_before_anything_is_opened() {
+    for value in ["-1", "1024"] {
+        refuses(&format!("--node-id={value}"), "[0,1024)");
+    }
+    for value in ["0", "10"] {
+        refuses(&format!("--max-deflate-level={value}"), "[1,9]");
+    }
+    refuses("--broadcast-tcp-port=65536", "[0,65535]");
+    refuses("--mem-queue-size=-1", "at least 0");
+    refuses("--mem-queue-bytes=1000", "at least 1MiB");
+    refuses("--max-bytes-per-file=0", "at least 1");
+    refuses("--sync-every=0", "at least 1");
+    refuses("--sync-timeout=0s", "above 0");
+    refuses("--msg-timeout=0s", "above 0");
+    refuses("--max-msg-timeout=30s", "at least 1m0s");
+    refuses("--max-msg-size=0", "[1,2147483617]");
+    refuses("--max-msg-size=2147483618", "[1,2147483617]");
+    refuses("--max-body-size=2147483648", "[1,2147483647]");
+    refuses("--max-heartbeat-interval=999ms", "at least 1s");
+    refuses("--max-rdy-count=0", "at least 1");
+    refuses("--max-output-buffer-size=63", "[64,");
+    refuses("--min-output-buffer-timeout=0s", "above 0");
+    refuses("--max-output-buffer-timeout=24ms", "at least 25ms");
+    refuses("--output-buffer-timeout=0s", "above 0");
+    refuses("--max-channel-consumers=-1", "at least 0");
+    let empty = checked(&["--tcp-address="])
+        .expect_err("no address")
+        .to_string();
+    assert!(empty.contains("--tcp-address must be host:port"), "{empty}");
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_not_ignored() {
+    for word in [
+        "--lookupd-tcp-address=a:4160",
+        "--auth-http-address=a:80",
+        "--enable-experiment=topology-aware-consumption",
+        "--statsd-address=a:8125",
+        "--e2e-processing-latency-percentile=1,0.99",
+        "--tls-cert=a.pem",
+        "--tls-key=a.pem",
+        "--tls-client-auth-policy=require",
+        "--tls-root-ca-file=a.pem",
+        "--tls-required=tcp-https",
+        "--tls-required=true",
+    ] {
+        refuses(word, "not supported yet");
+    }
+    assert!(checked(&["--tls-required"]).is_err());
+    assert!(
+        checked(&[
+            "--statsd-address=",
+            "--lookupd-tcp-address=",
+            "--tls-required=F"
+        ])
+        .is_ok()
+    );
+}
+
+#[test]
+fn values_of_the_wrong_type_end_with_status_2() {
+    for word in [
+        "--worker-id=5",
+        "--tls-min-version=ssl3.0",
+        "--auth-http-request-method=GET",
+        "--log-level=warning",
+        "--max-msg-size=1.5",
+        "--msg-timeout=60",
+        "--client-timeout=1s",
+    ] {
+        assert_eq!(flags(&[word]).expect_err(word).status, 2, "{word}");
+    }
+}
+
+#[test]
+fn the_file_uses_the_keys_of_the_reference() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nsqd.cfg");
+    let toml = r#"
+        log_level = "info"
+        id = 5
+        tcp_address = "127.0.0.1:4150"
+        max_msg_size = 1024768
+        max_body_size = 5123840
+        msg_timeout = "60s"
+        max_output_buffer_timeout = "1s"
+        sync_timeout = 500
+        deflate = true
+        tls_min_version = ""
+        tls_required = false
+        nsqlookupd_tcp_addresses = []
+        worker_id = 12
+    "#;
+    std::fs::write(&path, toml).unwrap();
+    let options = options(&["-config", path.to_str().unwrap(), "--node-id=6"]);
+    assert_eq!(options.node_id, 6);
+    assert_eq!(
+        (options.max_msg_size, options.max_body_size),
+        (1_024_768, 5_123_840)
+    );
+    assert_eq!(options.max_output_buffer_timeout, Duration::from_secs(1));
+    assert_eq!(options.sync_timeout, Duration::from_millis(500));
+}
+
+#[test]
+fn config_shows_every_setting_that_the_file_can_have() {
+    use clap::CommandFactory as _;
+
+    let options = options(&["--node-id=7", "--data-path=/data", "--mem-queue-bytes=1m"]);
+    let json = |key| match options.config_value(key) {
+        Some(ConfigValue::Json(value)) => value,
+        other => panic!("{key}: {other:?}"),
+    };
+    assert_eq!(json("id"), json!(7));
+    assert_eq!(json("log_level"), json!(2));
+    assert_eq!(json("mem_queue_bytes"), json!(1 << 20));
+    assert_eq!(json("max_heartbeat_interval"), json!(60_000_000_000_u64));
+    assert_eq!(json("nsqlookupd_tcp_addresses"), json!([]));
+    assert_eq!(json("tls_min_version"), json!(769));
+    assert_eq!(json("snappy"), json!(true));
+    assert_eq!(
+        options.config_value("data_path"),
+        Some(ConfigValue::Text("/data".to_owned()))
+    );
+
+    for arg in Flags::command().get_arguments() {
+        let flag = arg.get_long().unwrap();
+        let special = DAEMON.config_keys.iter().find(|(name, _)| *name == flag);
+        let key = match special {
+            Some((_, key)) => key.map(str::to_owned),
+            None => (flag != "config").then(|| flag.replace('-', "_")),
+        };
+        if let Some(key) = key {
+            assert!(options.config_value(&key).is_some(), "{key}");
+        }
+    }
+    for key in [
+        "config",
+        "version",
+        "verbose",
+        "worker_id",
+        "client_timeout",
+        "",
+    ] {
+        assert_eq!(options.config_value(key), None, "{key}");
+    }
+}
