@@ -37,6 +37,7 @@ mod error;
 mod frame;
 mod identify;
 mod limits;
+pub mod lookup;
 mod message;
 mod name;
 #[cfg(test)]
