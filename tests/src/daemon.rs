@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -248,13 +248,14 @@ impl Nsqd {
         process::open_files(self.process.id())
     }
 
-    /// Changes how many file descriptors it may have.
+    /// Lowers how many file descriptors it may have.
     pub fn limit_files(&self, limit: u64) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
         let limit = Rlimit {
             current: Some(limit),
-            maximum: None,
+            maximum,
         };
-        prlimit(Some(self.pid()), Resource::Nofile, limit).expect("limits of a child can change");
+        prlimit(Some(self.pid()), Resource::Nofile, limit).expect("a child can be limited");
     }
 
     fn pid(&self) -> Pid {

@@ -210,5 +210,5 @@ fn a_length_that_lies() {
         let status = http::raw(nsqd.http(), request.as_bytes()).status;
         assert!(matches!(status, 400 | 501), "{nonsense}: {status}");
     }
-    assert!(nsqd.topic("t")["message_count"].as_u64().unwrap_or(0) == 0);
+    assert!(nsqd.topic("t").is_null());
 }

