@@ -10,6 +10,7 @@ use client::daemon::log::LogHandle;
 use client::wire::{ChannelName, IdentifyOffer, Limits, Settings, TopicName};
 use parking_lot::RwLock;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::channel::{self, Channel};
@@ -45,6 +46,7 @@ pub struct Node {
     deleted: AtomicBool,
     log: LogHandle,
     started_at: i64,
+    opened_at: Instant,
 }
 
 impl Node {
@@ -91,6 +93,7 @@ impl Node {
             deleted: AtomicBool::new(false),
             log,
             started_at: clock.wall_ns() / 1_000_000_000,
+            opened_at: clock.now(),
             data_dir,
             options,
         };
@@ -195,6 +198,11 @@ impl Node {
         self.started_at
     }
 
+    /// How long it has been running.
+    pub fn uptime(&self) -> Duration {
+        self.shared.channels.clock.now() - self.opened_at
+    }
+
     /// Now, in seconds since the Unix epoch.
     pub fn wall_seconds(&self) -> i64 {
         self.shared.channels.clock.wall_ns() / 1_000_000_000
@@ -270,6 +278,16 @@ impl Node {
         channel: &ChannelName,
     ) -> Option<Arc<Channel>> {
         let topic = self.topic_or_create(topic);
+        self.create_channel(&topic, channel).await
+    }
+
+    /// The channel of this name on a topic, created if need be; a new one is on disk when this returns. `None` if the
+    /// topic is being deleted.
+    pub async fn create_channel(
+        &self,
+        topic: &Topic,
+        channel: &ChannelName,
+    ) -> Option<Arc<Channel>> {
         let (found, created) = topic.channel_or_create(channel)?;
         if created {
             info!(topic = %topic.name(), %channel, "channel created");

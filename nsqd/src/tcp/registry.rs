@@ -137,6 +137,11 @@ impl Registry {
         }
     }
 
+    /// How many connections there are.
+    pub fn count(&self) -> usize {
+        self.connections.lock().len()
+    }
+
     /// All connections as they are now.
     pub fn all(&self) -> Vec<Arc<Connected>> {
         self.connections
