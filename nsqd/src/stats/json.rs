@@ -1,0 +1,225 @@
+//! The JSON of `/stats`: keys and their order are the reference's, as are the places of `null`, `[]` and absent keys.
+
+use client::wire::TopicName;
+use serde::Serialize;
+
+use super::clients::Clients;
+use super::{ChannelFigures, TopicFigures, process};
+
+/// The whole answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stats {
+    /// The version of NSQ that this is compatible with.
+    pub version: &'static str,
+    /// `OK`, or `NOK - ` and why.
+    pub health: String,
+    /// Unix seconds.
+    pub start_time: i64,
+    /// By name; `None` if the topic that was asked for does not exist.
+    pub topics: Option<Vec<TopicStats>>,
+    /// Absent if it was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryStats>,
+    /// Connections that have published, in no order; `None` if there are none, or clients were not asked for.
+    pub producers: Option<Vec<ClientStats>>,
+}
+
+/// A topic.
+#[derive(Debug, Clone, Serialize)]
+pub struct TopicStats {
+    /// Its name.
+    pub topic_name: String,
+    /// By name.
+    pub channels: Vec<ChannelStats>,
+    /// Messages that no channel has been shown.
+    pub depth: u64,
+    /// Those of them on disk.
+    pub backend_depth: u64,
+    /// Messages published since the process started.
+    pub message_count: u64,
+    /// Bytes of their bodies.
+    pub message_bytes: u64,
+    /// Whether channels are shown nothing new.
+    pub paused: bool,
+    /// Not measured.
+    pub e2e_processing_latency: Latency,
+}
+
+/// A channel.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChannelStats {
+    /// Its name.
+    pub channel_name: String,
+    /// Messages waiting.
+    pub depth: u64,
+    /// Those of them on disk.
+    pub backend_depth: u64,
+    /// Messages held by consumers.
+    pub in_flight_count: u64,
+    /// Messages that are not due yet.
+    pub deferred_count: u64,
+    /// Messages received from the topic.
+    pub message_count: u64,
+    /// Messages given back by consumers.
+    pub requeue_count: u64,
+    /// Messages not finished in time.
+    pub timeout_count: u64,
+    /// Consumers, also when they are not listed.
+    pub client_count: usize,
+    /// The consumers, in no order; `None` if clients were not asked for.
+    pub clients: Option<Vec<ClientStats>>,
+    /// Whether delivery stands still.
+    pub paused: bool,
+    /// Not measured.
+    pub e2e_processing_latency: Latency,
+}
+
+/// A connection.
+#[derive(Debug, Clone, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the keys of the reference")]
+pub struct ClientStats {
+    /// What it calls itself.
+    pub client_id: String,
+    /// What it calls its host.
+    pub hostname: String,
+    /// The protocol: always `V2`.
+    pub version: &'static str,
+    /// `ip:port`, or `@` on a unix socket.
+    pub remote_address: String,
+    /// 0 connected, 3 subscribed, 4 closing.
+    pub state: u8,
+    /// Messages that it takes at a time.
+    pub ready_count: u64,
+    /// Messages that it holds.
+    pub in_flight_count: u64,
+    /// Messages sent to it.
+    pub message_count: u64,
+    /// Messages that it finished.
+    pub finish_count: u64,
+    /// Messages that it gave back.
+    pub requeue_count: u64,
+    /// When it connected, in Unix seconds.
+    pub connect_ts: i64,
+    /// Percentage of the messages that it gets; 0: all.
+    pub sample_rate: u8,
+    /// Whether it is compressed with deflate.
+    pub deflate: bool,
+    /// Whether it is compressed with snappy.
+    pub snappy: bool,
+    /// Its library.
+    pub user_agent: String,
+    /// The zone that it says it is in.
+    pub topology_zone: String,
+    /// The region that it says it is in.
+    pub topology_region: String,
+    /// What it published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pub_counts: Vec<PubCount>,
+    /// Whether it is encrypted.
+    pub tls: bool,
+    /// Empty without TLS.
+    pub tls_cipher_suite: &'static str,
+    /// Empty without TLS.
+    pub tls_version: &'static str,
+    /// Empty without TLS.
+    pub tls_negotiated_protocol: &'static str,
+    /// False without TLS.
+    pub tls_negotiated_protocol_is_mutual: bool,
+}
+
+/// How much a connection published to a topic.
+#[derive(Debug, Clone, Serialize)]
+pub struct PubCount {
+    /// The topic.
+    pub topic: TopicName,
+    /// Messages.
+    pub count: u64,
+}
+
+/// Percentiles of the time from publish to finish, in the form that says that they are not measured.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Latency {
+    /// Always 0.
+    pub count: u64,
+    /// Always `null`.
+    pub percentiles: (),
+}
+
+/// The memory of the process under the names of Go's runtime; what has no meaning here is 0.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct MemoryStats {
+    /// 0.
+    pub heap_objects: u64,
+    /// 0.
+    pub heap_idle_bytes: u64,
+    /// Bytes of memory that the process has in RAM.
+    pub heap_in_use_bytes: u64,
+    /// 0.
+    pub heap_released_bytes: u64,
+    /// 0: nothing is ever paused to collect garbage.
+    pub gc_pause_usec_100: u64,
+    /// 0.
+    pub gc_pause_usec_99: u64,
+    /// 0.
+    pub gc_pause_usec_95: u64,
+    /// 0.
+    pub next_gc_bytes: u64,
+    /// 0.
+    pub gc_total_runs: u64,
+}
+
+impl MemoryStats {
+    /// As it is now.
+    pub(super) fn now() -> Self {
+        Self {
+            heap_in_use_bytes: process::resident_bytes(),
+            ..Self::default()
+        }
+    }
+}
+
+impl TopicStats {
+    /// The figures of a topic, and its consumers out of `clients` if they are to be listed.
+    pub(super) fn new(topic: TopicFigures, mut clients: Option<&mut Clients>) -> Self {
+        let TopicFigures {
+            name,
+            figures,
+            channels,
+        } = topic;
+        let channels = channels.into_iter().map(|channel| {
+            let clients = clients.as_mut();
+            let clients = clients.map(|all| all.take(&name, &channel.name));
+            ChannelStats::new(&channel, clients)
+        });
+        Self {
+            channels: channels.collect(),
+            topic_name: name.as_str().to_owned(),
+            depth: figures.depth.messages,
+            backend_depth: figures.depth.on_disk,
+            message_count: figures.message_count,
+            message_bytes: figures.message_bytes,
+            paused: figures.paused,
+            e2e_processing_latency: Latency::default(),
+        }
+    }
+}
+
+impl ChannelStats {
+    fn new(channel: &ChannelFigures, clients: Option<Vec<ClientStats>>) -> Self {
+        let figures = channel.figures;
+        Self {
+            channel_name: channel.name.as_str().to_owned(),
+            depth: figures.depth.messages,
+            backend_depth: figures.depth.on_disk,
+            in_flight_count: figures.in_flight_count,
+            deferred_count: figures.deferred_count,
+            message_count: figures.message_count,
+            requeue_count: figures.requeue_count,
+            timeout_count: figures.timeout_count,
+            client_count: figures.client_count,
+            clients,
+            paused: figures.paused,
+            e2e_processing_latency: Latency::default(),
+        }
+    }
+}
