@@ -1,0 +1,66 @@
+//! Reading every setting, and changing two of them for the rest of the process.
+
+use std::sync::Arc;
+
+use client::daemon::http::{HttpError, Request, Response};
+use hyper::StatusCode;
+use serde_json::json;
+use tracing::info;
+
+use super::Api;
+use crate::options::ConfigValue;
+
+/// GET `/config/<option>`.
+pub(super) async fn read(api: Arc<Api>, request: Request) -> Result<Response, HttpError> {
+    value(&api, request.tail())
+}
+
+/// PUT `/config/<option>`: the body is the value, the answer the value from now on.
+pub(super) async fn write(api: Arc<Api>, mut request: Request) -> Result<Response, HttpError> {
+    let body = request.body(api.node.limits().max_msg_size).await;
+    let body = body.map_err(|error| error.answer("INVALID_VALUE"))?;
+    if body.is_empty() {
+        return Err(HttpError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "INVALID_VALUE",
+        ));
+    }
+    match request.tail() {
+        "log_level" => set_log_level(&api, &body)?,
+        "nsqlookupd_tcp_addresses" => return lookup_addresses(&body),
+        _ => return Err(HttpError::bad_request("INVALID_OPTION")),
+    }
+    value(&api, request.tail())
+}
+
+fn value(api: &Api, option: &str) -> Result<Response, HttpError> {
+    if option == "log_level" {
+        return Ok(Response::json(&api.node.log().level().number()));
+    }
+    match api.node.options().config_value(option) {
+        Some(ConfigValue::Text(text)) => Ok(Response::text(text)),
+        Some(ConfigValue::Json(value)) => Ok(Response::json(&value)),
+        None => Err(HttpError::bad_request("INVALID_OPTION")),
+    }
+}
+
+fn set_log_level(api: &Api, body: &[u8]) -> Result<(), HttpError> {
+    let level = str::from_utf8(body)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(INVALID_VALUE)?;
+    api.node.log().set_level(level);
+    info!(%level, "log level changed");
+    Ok(())
+}
+
+/// No nsqlookupd can be informed yet, so the only list that would hold is the empty one.
+fn lookup_addresses(body: &[u8]) -> Result<Response, HttpError> {
+    match serde_json::from_slice::<Option<Vec<String>>>(body) {
+        Ok(None) => Ok(Response::json(&json!(null))),
+        Ok(Some(addresses)) if addresses.is_empty() => Ok(Response::json(&addresses)),
+        _ => Err(INVALID_VALUE),
+    }
+}
+
+const INVALID_VALUE: HttpError = HttpError::bad_request("INVALID_VALUE");
