@@ -149,6 +149,11 @@ impl DataDir {
         Ok(())
     }
 
+    /// Makes everything that was written or changed in it survive a power cut. Blocks.
+    pub fn sync(&self) -> io::Result<()> {
+        self.disk.sync_all(&self.path)
+    }
+
     fn topics(&self) -> PathBuf {
         self.path.join("topics")
     }

@@ -83,7 +83,6 @@ impl Daemon {
         info!("TCP: listening on {tcp_address}");
         tasks.push(tokio::spawn(tcp::serve(Arc::clone(&node), tcp, stopped.clone())));
         if let Some(listener) = http {
-            info!("HTTP: listening on {}", listener.local_address());
             let ports = http::Ports { tcp: tcp_port, http: listener.local_port() };
             tasks.push(tokio::spawn(http::serve(Arc::clone(&node), listener, ports, stopped)));
         }

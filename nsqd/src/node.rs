@@ -22,7 +22,7 @@ use crate::metadata::Metadata;
 use crate::options::Options;
 use crate::tcp::Registry;
 use crate::timers::Timers;
-use crate::topic::{self, Known, Topic};
+use crate::topic::{self, Known, Topic, Upkeep};
 
 /// A segment is sealed at this size, or at `--max-bytes-per-file` if that is less.
 const SEGMENT_BYTES: u64 = 1 << 20;
@@ -401,11 +401,13 @@ impl Node {
 
     fn care(&self) {
         let over_budget = self.memory.over_budget();
-        for topic in self.topics() {
-            if topic.log().directory().take_care() || over_budget || topic.fault().is_some() {
-                topic.care();
-            }
-        }
+        let wants_care = |topic: &Arc<Topic>| {
+            topic.log().directory().take_care() || over_budget || topic.fault().is_some()
+        };
+        let topics = self.topics();
+        let work = topics.iter().filter(|topic| wants_care(topic)).map(Topic::care).collect();
+        // Each topic holds its own failure, and all of it is tried again.
+        let _ = self.finish(work);
         self.memory.set_fault(self.fault());
         if self.deleted.swap(false, Ordering::AcqRel)
             && let Err(cause) = self.data_dir.remove_deleted()
@@ -415,13 +417,20 @@ impl Node {
     }
 
     fn tidy(&self) {
-        for topic in self.topics() {
-            topic.tidy();
-        }
+        let work = self.topics().iter().filter_map(Topic::tidy).collect();
+        let _ = self.finish(work);
         if let Err(cause) = self.shared.ids.reserve_if_due() {
             error!(%cause, "message ids not reserved");
         }
         self.care();
+    }
+
+    /// Ends work on many topics, with one sync for all. Returns the first failure.
+    fn finish(&self, work: Vec<Upkeep>) -> io::Result<()> {
+        let needs_sync = work.iter().any(Upkeep::needs_sync);
+        let synced = if needs_sync { self.data_dir.sync() } else { Ok(()) };
+        let outcomes: Vec<_> = work.into_iter().map(|upkeep| upkeep.finish(&synced)).collect();
+        outcomes.into_iter().collect()
     }
 
     /// Writes everything that must come back: for a clean stop, after the last session has ended. Blocks.
@@ -429,32 +438,9 @@ impl Node {
     /// # Errors
     /// Of a topic that could not be written; the others were.
     pub fn close(&self) -> io::Result<()> {
-        let topics = self.topics();
-        let workers = std::thread::available_parallelism().map_or(1, usize::from) * 2;
-        let share = topics.len().div_ceil(workers).max(1);
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = topics
-                .chunks(share)
-                .map(|topics| scope.spawn(move || close_all(topics)))
-                .collect();
-            let outcomes = workers
-                .into_iter()
-                .map(|worker| worker.join().expect("closing does not panic"));
-            // All are waited for, then the first failure counts.
-            outcomes.collect::<Vec<_>>().into_iter().collect()
-        })
+        let work = self.topics().iter().map(Topic::close).collect();
+        self.finish(work).and_then(|()| self.data_dir.sync())
     }
-}
-
-fn close_all(topics: &[Arc<Topic>]) -> io::Result<()> {
-    let mut outcome = Ok(());
-    for topic in topics {
-        if let Err(cause) = topic.close() {
-            error!(topic = %topic.name(), %cause, "topic not written: messages in memory are lost");
-            outcome = Err(cause);
-        }
-    }
-    outcome
 }
 
 /// Why a node can't start.

@@ -224,7 +224,22 @@ impl Channel {
         let outcome =
             self.claim_while_ready(&mut inner, consumer, sample_rate, bytes_max, out, now);
         self.arm(&mut inner);
+        let left = match outcome {
+            Claimed::Some | Claimed::NotReady => self.left_for_others(&inner),
+            _ => 0,
+        };
+        drop(inner);
+        self.ring_for(left);
         outcome
+    }
+
+    /// How many messages this consumer leaves to others that wait: an append rings only once, until somebody has come
+    /// to the end of the log.
+    fn left_for_others(&self, inner: &Inner) -> u64 {
+        if inner.state.paused || inner.state.nobody_waits() {
+            return 0;
+        }
+        self.log.waiting(self.reader) + inner.state.again_count()
     }
 
     fn claim_while_ready(

@@ -353,7 +353,12 @@ impl State {
     pub(super) fn arrive(&mut self, id: ConsumerId) -> u64 {
         let consumer = &mut self.consumers[id.0];
         self.rung_count -= u64::from(std::mem::take(&mut consumer.rung));
-        self.waiting.len() as u64 + self.rung_count
+        self.waiting.len() as u64 - u64::from(consumer.waiting) + self.rung_count
+    }
+
+    /// Whether no consumer waits to be rung.
+    pub(super) fn nobody_waits(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Takes out the next consumer that waits and can take a message.

@@ -51,7 +51,7 @@ impl Log {
         state.open.buffer.charge();
         self.enforce_limits(&mut state);
         if state.visible.is_none() {
-            woken.append(&mut state.waiters);
+            state.wake(woken);
         }
         Ok(())
     }
@@ -190,7 +190,7 @@ impl Log {
     pub(super) fn seal_side(&self, state: &mut State) {
         let Open { segment, buffer } = self.replace_side(state);
         segment.seal(buffer);
-        state.aside.push(Arc::downgrade(&segment));
+        state.keep_aside(&segment);
         self.directory.call_for_care();
     }
 
@@ -266,6 +266,8 @@ impl State {
             self.counters.dropped += to.saturating_sub(self.unclaimed);
             self.unclaimed = self.unclaimed.max(to);
         }
+        // The border of a paused topic is never before a cursor.
+        self.visible = self.visible.map(|visible| visible.max(to));
         for (_, reader) in &mut self.readers {
             if reader.cursor < to {
                 self.counters.dropped += to - reader.cursor;

@@ -18,8 +18,6 @@ pub struct Directory {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     created: AtomicBool,
-    /// Files were created in it since it was last synced.
-    unsynced: AtomicBool,
     /// Files whose segments nobody needs any more; removed off the async threads.
     garbage: Mutex<Vec<Discarded>>,
     /// From now on segments leave their files behind.
@@ -66,7 +64,6 @@ impl Directory {
             disk,
             path,
             created: AtomicBool::new(created),
-            unsynced: AtomicBool::new(false),
             garbage: Mutex::default(),
             keeps_files: AtomicBool::new(false),
             deleted: RwLock::new(false),
@@ -90,12 +87,10 @@ impl Directory {
         self.created.load(Ordering::Acquire)
     }
 
-    /// Creates the directory if it is not there, so that it survives a power cut. Blocks.
-    pub fn ensure(&self) -> io::Result<()> {
+    /// Creates the directory if it is not there. Blocks.
+    fn ensure(&self) -> io::Result<()> {
         if !self.exists() {
             self.disk.create_dir(&self.path)?;
-            self.disk
-                .sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
             self.created.store(true, Ordering::Release);
         }
         Ok(())
@@ -103,20 +98,12 @@ impl Directory {
 
     /// Creates a file in it, and the directory itself if need be. Blocks.
     pub(super) fn create_file(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.ensure()?;
-        let file = self.disk.create(&self.path.join(name))?;
-        self.unsynced.store(true, Ordering::Release);
-        Ok(file)
-    }
-
-    /// Makes the names of the files that were created in it survive a power cut. Blocks.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        if !self.unsynced.swap(false, Ordering::AcqRel) {
-            return Ok(());
+        let deleted = self.deleted.read();
+        if *deleted {
+            return Err(io::ErrorKind::NotFound.into());
         }
-        self.disk.sync_dir(&self.path).inspect_err(|_| {
-            self.unsynced.store(true, Ordering::Release);
-        })
+        self.ensure()?;
+        self.disk.create(&self.path.join(name))
     }
 
     /// From now on nothing is discarded: the files are needed at the next start.
@@ -179,6 +166,9 @@ impl Directory {
     }
 }
 
+/// Numbers from here on are not ours: a million segments a second would take nine years.
+const NUMBER_LIMIT: u64 = 1 << 48;
+
 /// The name of a segment's file: its number, the epoch that its records are checked with, and its lane.
 pub(super) fn segment_name(number: u64, epoch: u64, lane: Lane) -> String {
     let extension = match lane {
@@ -198,7 +188,8 @@ pub(super) fn parse_segment_name(name: &OsStr) -> Option<(u64, u64, Lane)> {
         _ => return None,
     };
     let epoch = (epoch.len() == 16).then(|| u64::from_str_radix(epoch, 16).ok())??;
-    Some((number.parse().ok()?, epoch, lane))
+    let number = number.parse().ok().filter(|&number| number < NUMBER_LIMIT)?;
+    Some((number, epoch, lane))
 }
 
 #[cfg(test)]
@@ -207,7 +198,7 @@ mod tests {
 
     #[test]
     fn segment_names_come_back_and_strangers_are_left_alone() {
-        for (number, epoch, lane) in [(0, 0, Lane::Main), (u64::MAX, u64::MAX, Lane::Side)] {
+        for (number, epoch, lane) in [(0, 0, Lane::Main), (NUMBER_LIMIT - 1, u64::MAX, Lane::Side)] {
             let name = segment_name(number, epoch, lane);
             assert_eq!(
                 parse_segment_name(name.as_ref()),
@@ -220,6 +211,7 @@ mod tests {
             "1-2.main",
             "x.main",
             "000-0000000000000000.damaged",
+            "18446744073709551615-0000000000000000.main",
             ".main",
         ] {
             assert_eq!(parse_segment_name(stranger.as_ref()), None, "{stranger}");

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file system as storage needs it. Every call blocks; none is made under a lock that a publisher or consumer needs.
 pub trait Disk: Debug + Send + Sync {
@@ -33,6 +33,10 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Makes creations, renames and removals in a directory survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes all that was done and written anywhere below `path` survive a power cut: one wait for many files, where one
+    /// for each would take many times as long. After an error nothing is known of any of it.
+    fn sync_all(&self, path: &Path) -> io::Result<()>;
 }
 
 /// An open file of a [`Disk`].
@@ -97,10 +101,26 @@ pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The name beside `path` under which its next content is written.
+pub fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
+}
+
+/// Writes the next content of `path` beside it; to be synced and then renamed.
+pub fn write_temporary(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary(path);
+    let written = disk.create(&temporary).and_then(|file| write_all_at(&*file, bytes, 0));
+    if written.is_err() {
+        // Best effort: the name is fixed, so that what stays behind is overwritten by the next attempt.
+        let _ = disk.remove(&temporary);
+    }
+    written
+}
+
 /// Replaces a file so that a crash at any moment leaves either the old content or the new: written beside it under
 /// one fixed name, synced, renamed over it, and the directory synced.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
+    let temporary = temporary(path);
     let written = disk.create(&temporary).and_then(|file| {
         write_all_at(&*file, bytes, 0)?;
         file.sync()
@@ -162,6 +182,11 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    /// The whole file system; the kernel offers nothing in between.
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(path)?)?)
     }
 }
 

@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 
 /// Buffers kept for reuse at most; what is idle beyond them goes back to the system.
 const SPARE_BUFFERS_MAX: usize = 8;
+/// How far above the budget memory may go while segments are on their way to disk.
+const SLACK_BYTES: usize = 24 << 20;
 /// File images kept for reuse at most: one for the writer, one for a reader.
 const SPARE_IMAGES_MAX: usize = 2;
 
@@ -60,10 +62,9 @@ impl Memory {
         self.used() > self.budget
     }
 
-    /// Whether spilling does not keep up (or fails), so that publishers must wait: a quarter, or four segments, above
-    /// the budget.
+    /// Whether spilling does not keep up (or fails), so that publishers must wait.
     pub fn exhausted(&self) -> bool {
-        self.used() > self.budget + (self.budget / 4).max(4 * self.segment_bytes)
+        self.used() > self.budget + SLACK_BYTES
     }
 
     /// Why segments could not be spilled when it was last tried; `None` when that went well.

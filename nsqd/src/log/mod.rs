@@ -39,13 +39,16 @@ use slab::Slab;
 
 pub use append::{Closed, Stamp};
 pub use directory::{Care, Directory};
-pub use file::{Disk, DiskFile, RealDisk, read as read_file, replace as replace_file};
+pub use file::{
+    Disk, DiskFile, RealDisk, read as read_file, replace as replace_file, temporary, write_temporary,
+};
 pub use memory::{Buffer, Memory, Tag};
 pub use read::{Claim, Depth, Read};
 pub use record::Lane;
 pub(crate) use record::frame_id;
 pub use recovery::{Recovered, Report};
 pub use segment::Segment;
+pub use spill::Spill;
 
 use crate::clock::Random;
 
@@ -104,8 +107,8 @@ struct State {
     readers: Slab<Reader>,
     /// The oldest message that no channel has had a claim to; of meaning while there is no channel.
     unclaimed: u64,
-    /// Whom the next append wakes.
-    waiters: Vec<Arc<dyn Waiter>>,
+    /// Whom the next append wakes, and for which reader.
+    waiters: Vec<(ReaderId, Arc<dyn Waiter>)>,
     /// At most the lowest cursor; brought up to date when it matters.
     floor: u64,
     /// Main segments on disk, which new ones grow with.
@@ -212,6 +215,7 @@ impl Log {
     pub fn remove_reader(&self, reader: ReaderId) {
         let mut state = self.state.lock();
         state.readers.remove(reader.0);
+        state.waiters.retain(|(waits, _)| *waits != reader);
         if state.readers.is_empty() {
             state.unclaimed = state.visible_end();
         }
@@ -223,7 +227,7 @@ impl Log {
         let mut state = self.state.lock();
         if !paused {
             state.visible = None;
-            woken.append(&mut state.waiters);
+            state.wake(woken);
         } else if state.visible.is_none() {
             // The border lies between segments, so that emptying a paused topic drops whole ones.
             if state.open.buffer.count() > 0 {
@@ -315,9 +319,22 @@ impl State {
             self.spilled -= u64::from(segment.is_spilled()).min(self.spilled);
             let segment = self.sealed.pop_front().expect("just seen");
             if Arc::strong_count(&segment) > 1 {
-                self.aside.push(Arc::downgrade(&segment));
+                self.keep_aside(&segment);
             }
         }
+    }
+
+    /// Notes a segment that only channels hold from now on.
+    fn keep_aside(&mut self, segment: &Arc<Segment>) {
+        if self.aside.len() == self.aside.capacity() {
+            self.aside.retain(|segment| segment.strong_count() > 0);
+        }
+        self.aside.push(Arc::downgrade(segment));
+    }
+
+    /// Moves those who wait to `woken`.
+    fn wake(&mut self, woken: &mut Vec<Arc<dyn Waiter>>) {
+        woken.extend(self.waiters.drain(..).map(|(_, waiter)| waiter));
     }
 
     fn take_number(&mut self) -> u64 {

@@ -120,7 +120,7 @@ impl Log {
         let mut state = self.state.lock();
         let nothing = state.readers[reader.0].cursor >= state.visible_end();
         if nothing {
-            state.waiters.push(waiter());
+            state.waiters.push((reader, waiter()));
         }
         nothing
     }

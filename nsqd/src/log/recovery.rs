@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::directory::{Directory, parse_segment_name};
 use super::memory::Memory;
-use super::record::Lane;
-use super::segment::{Segment, inspect};
+use super::record::{FileHeader, Lane};
+use super::segment::{Inspected, Segment, inspect};
 use super::{Log, ReaderId, Settings};
 use crate::clock::Random;
 
@@ -33,7 +34,7 @@ pub struct Report {
     pub messages: u64,
     /// Segment files that had to be read, since they were still written to or are damaged.
     pub scanned: usize,
-    /// Segment files without any message; they are kept under a name that says so, or removed if they are empty.
+    /// Segment files without any message that can be read; they are kept under a name that says so.
     pub unreadable: usize,
 }
 
@@ -66,25 +67,18 @@ impl Log {
             .max(number_min);
         for (parsed @ (number, _, lane), name) in found {
             let path = directory.path().join(&name);
-            let Some(inspected) = inspect(directory.disk(), &path, parsed, memory)? else {
-                report.unreadable += 1;
-                tracing::warn!(path = %path.display(), "segment file has no message that can be read; set aside");
-                directory
-                    .disk()
-                    .rename(&path, &path.with_extension("damaged"))?;
+            let Some(header) = open_segment(&directory, &path, parsed, memory, &mut report)? else {
                 continue;
             };
-            report.scanned += usize::from(inspected.scanned);
-            let segment = match lane {
-                Lane::Main => {
-                    let segment =
-                        Segment::recovered(&inspected.header, report.messages, &directory);
-                    report.messages += u64::from(inspected.header.count);
-                    sealed.push_back(Arc::clone(&segment));
-                    segment
-                }
-                Lane::Side => Segment::recovered(&inspected.header, 0, &directory),
+            let base = match lane {
+                Lane::Main => report.messages,
+                Lane::Side => 0,
             };
+            let segment = Segment::recovered(&header, base, &directory);
+            if lane == Lane::Main {
+                report.messages += u64::from(header.count);
+                sealed.push_back(Arc::clone(&segment));
+            }
             segments.insert(number, segment);
         }
         let log = Self::new(settings, memory, directory, random);
@@ -130,7 +124,7 @@ impl Log {
         let mut state = self.state.lock();
         let from = state.sequence_of(position);
         state.unclaimed = from;
-        state.visible = paused.then_some(from);
+        state.visible = paused.then(|| state.border(from));
     }
 
     /// Ends recovery: drops what no cursor comes to.
@@ -151,7 +145,60 @@ impl Log {
     }
 }
 
+/// Looks at one segment file; `None` if there is nothing to be had from it.
+fn open_segment(
+    directory: &Directory,
+    path: &Path,
+    parsed: (u64, u64, Lane),
+    memory: &Arc<Memory>,
+    report: &mut Report,
+) -> io::Result<Option<FileHeader>> {
+    let inspected = match inspect(directory.disk(), path, parsed, memory) {
+        Err(error) if is_lasting(&error) => {
+            report.unreadable += 1;
+            tracing::error!(path = %path.display(), %error, "segment file can't be opened; left as it is");
+            return Ok(None);
+        }
+        other => other?,
+    };
+    match inspected {
+        Inspected::Whole(header) => Ok(Some(header)),
+        Inspected::Scanned(header) => {
+            report.scanned += 1;
+            Ok(Some(header))
+        }
+        Inspected::Empty => directory.disk().remove(path).map(|()| None),
+        Inspected::Unreadable => {
+            report.unreadable += 1;
+            tracing::warn!(path = %path.display(), "segment file has no message that can be read; set aside");
+            let aside = path.with_extension("damaged");
+            directory.disk().rename(path, &aside).map(|()| None)
+        }
+    }
+}
+
+/// Whether trying again at the next start would help as little as now: it is no file, or not ours.
+fn is_lasting(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::IsADirectory | io::ErrorKind::PermissionDenied
+    )
+}
+
 impl super::State {
+    /// Where a paused topic's channels stop: between segments, and behind what any of them has claimed. After a crash
+    /// `from` may be neither.
+    fn border(&self, from: u64) -> u64 {
+        let cursors = self.readers.iter().map(|(_, reader)| reader.cursor);
+        let Some(claimed) = cursors.max() else {
+            return from;
+        };
+        let mut bases = self.sealed.iter().map(|segment| segment.base());
+        bases
+            .find(|&base| base >= from.max(claimed))
+            .unwrap_or_else(|| self.end())
+    }
+
     fn sequence_of(&self, (number, index): (u64, u32)) -> u64 {
         let at = self
             .sealed

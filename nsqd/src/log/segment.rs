@@ -185,56 +185,44 @@ impl Segment {
         })
     }
 
-    /// Moves a sealed segment to stable storage and lets go of its memory. Blocks; after an error it is in memory as
-    /// before.
-    pub(super) fn spill(&self, memory: &Memory) -> io::Result<()> {
+    /// Gives the kernel all of a sealed segment, header included. Blocks. Its memory goes with [`Self::settle`], after a
+    /// sync; after an error it is in memory as before.
+    pub(super) fn write_sealed(&self, memory: &Memory) -> io::Result<()> {
         let Ok(buffer) = self.resident() else {
             return Ok(());
         };
-        if self.is_spilled() {
-            return Ok(());
-        }
-        self.write_sealed(&buffer, memory).inspect_err(|_| {
+        self.write(&buffer, 0, memory).inspect_err(|_| {
             if self.written() == 0 {
                 self.forget_file();
             }
         })?;
-        *self.body.lock() = Body::Disk(Arc::downgrade(&buffer));
-        Ok(())
-    }
-
-    fn write_sealed(&self, buffer: &Buffer, memory: &Memory) -> io::Result<()> {
-        if self.written() < buffer.count() {
-            self.write(buffer, 0, memory)?;
-        }
         let mut output = self.output.lock();
         let Some(file) = output.file.take() else {
             return Ok(());
         };
         let record_bytes = output.length - FILE_HEADER_BYTES as u64;
         let header = self.header(buffer.count(), record_bytes);
-        let outcome = write_all_at(&*file, &header.encode(), 0).and_then(|()| file.sync());
-        if outcome.is_err() {
-            output.file = Some(file);
-            self.distrust(&mut output);
-        }
-        outcome
+        write_all_at(&*file, &header.encode(), 0).inspect_err(|_| self.distrust(&mut output))
     }
 
-    /// Waits until what was written to an open segment is on stable storage. Blocks.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    /// Ends the writing of a sealed segment: what was written is on stable storage now, so that its memory can go; or
+    /// the sync has failed, and it is all to be written again.
+    pub(super) fn settle(&self, synced: bool) {
         let mut output = self.output.lock();
-        let outcome = output.file.as_ref().map_or(Ok(()), |file| file.sync());
-        if outcome.is_err() {
+        if !synced {
             self.distrust(&mut output);
+            return;
         }
-        outcome
+        let mut body = self.body.lock();
+        if let Body::Memory(buffer) = &*body {
+            *body = Body::Disk(Arc::downgrade(buffer));
+        }
     }
 
     /// After a failed sync the kernel may have dropped anything that was written and call it clean, so that a later
-    /// sync which succeeds says nothing: all is written again first, from memory and in place.
+    /// sync which succeeds says nothing: all is written again first, from memory, to a file created anew.
     fn distrust(&self, output: &mut Output) {
-        output.length = 0;
+        *output = Output::default();
         self.written.store(0, Ordering::Release);
     }
 
@@ -355,22 +343,27 @@ fn read_salvaging(file: &dyn DiskFile, image: &mut Vec<u8>) -> io::Result<bool> 
     Ok(false)
 }
 
-/// What is known of a segment file before its records are read.
+/// What a segment file that an earlier process left has in it.
 #[derive(Debug)]
-pub(super) struct Inspected {
-    pub(super) header: FileHeader,
-    /// The records had to be read, since the file was not sealed or not whole.
-    pub(super) scanned: bool,
+pub(super) enum Inspected {
+    /// It was sealed and is whole.
+    Whole(FileHeader),
+    /// It had to be read, and was sealed at its last valid record.
+    Scanned(FileHeader),
+    /// Nothing was ever written to it but its header.
+    Empty,
+    /// There are bytes, but no message that can be read.
+    Unreadable,
 }
 
 /// Looks at a segment file that an earlier process left. One that was sealed and is whole is believed; any other is
-/// read, and sealed at its last valid record. Returns `None` if there is no message in it.
+/// read.
 pub(super) fn inspect(
     disk: &dyn Disk,
     path: &std::path::Path,
     (number, epoch, lane): (u64, u64, Lane),
     memory: &Arc<Memory>,
-) -> io::Result<Option<Inspected>> {
+) -> io::Result<Inspected> {
     let file = disk.open(path)?;
     let mut bytes = [0; FILE_HEADER_BYTES];
     let header = read_full_at(&*file, &mut bytes, 0)
@@ -381,30 +374,30 @@ pub(super) fn inspect(
         && (header.number, header.epoch, header.lane) == (number, epoch, lane)
         && file.length()? >= FILE_HEADER_BYTES as u64 + header.record_bytes
     {
-        return Ok(Some(Inspected {
-            header,
-            scanned: false,
-        }));
+        return Ok(Inspected::Whole(header));
     }
-    let mut image = Vec::new();
-    read_salvaging(&*file, &mut image)?;
-    let records = image.get(FILE_HEADER_BYTES..).unwrap_or_default();
-    let mut buffer = memory.buffer();
-    let scan = record::scan(records, epoch, lane, u32::MAX, &mut buffer);
-    if buffer.count() == 0 {
-        return Ok(None);
-    }
-    let header = FileHeader {
-        epoch,
-        number,
-        lane,
-        count: buffer.count(),
-        record_bytes: scan.valid_bytes as u64,
-    };
-    write_all_at(&*file, &header.encode(), 0)?;
-    file.sync()?;
-    Ok(Some(Inspected {
-        header,
-        scanned: true,
-    }))
+    memory.with_image(|image| {
+        let readable = read_salvaging(&*file, image)?;
+        let records = image.get(FILE_HEADER_BYTES..).unwrap_or_default();
+        let mut buffer = memory.buffer();
+        let scan = record::scan(records, epoch, lane, u32::MAX, &mut buffer);
+        if buffer.count() == 0 {
+            let empty = readable && records.iter().all(|&byte| byte == 0);
+            return Ok(if empty {
+                Inspected::Empty
+            } else {
+                Inspected::Unreadable
+            });
+        }
+        let header = FileHeader {
+            epoch,
+            number,
+            lane,
+            count: buffer.count(),
+            record_bytes: scan.valid_bytes as u64,
+        };
+        write_all_at(&*file, &header.encode(), 0)?;
+        file.sync()?;
+        Ok(Inspected::Scanned(header))
+    })
 }

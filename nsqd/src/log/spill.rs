@@ -8,52 +8,76 @@ use super::record::Lane;
 use super::segment::Segment;
 use super::{Log, State};
 
+/// Segments that were written, and wait for the sync after which their memory can go.
+#[must_use = "the memory of its segments goes when it is settled"]
+#[derive(Debug, Default)]
+pub struct Spill {
+    segments: Vec<Arc<Segment>>,
+    /// Why not all were written.
+    error: Option<io::Error>,
+}
+
+impl Spill {
+    /// Whether there is something to sync.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+}
+
 impl Log {
-    /// Moves the segments to disk that memory has no room for: those beyond `mem_queue_size`, and with the process over
-    /// its byte budget all. Stops at the first error; what was not written is in memory as before. Blocks.
-    pub fn spill_due(&self) -> io::Result<()> {
-        if self.settings.ephemeral {
-            return Ok(());
-        }
-        self.spill(Self::due)
+    /// Writes the segments that memory has no room for: those beyond `mem_queue_size`, and with the process over its byte
+    /// budget all. Their memory goes when they are [settled](Self::settle). Blocks.
+    pub fn write_due(&self) -> Spill {
+        self.write(Self::due)
     }
 
-    /// Seals what is open and moves everything to disk that somebody still needs. Blocks.
-    pub fn spill_all(&self) -> io::Result<()> {
-        if self.settings.ephemeral {
-            return Ok(());
-        }
-        self.spill(|log, state| {
+    /// Seals what is open and writes everything that somebody still needs. Blocks.
+    pub fn write_all(&self) -> Spill {
+        self.write(|log, state| {
             log.seal_needed(state);
             let floor = log.durable_floor(state);
-            let main = state
-                .sealed
-                .iter()
-                .filter(|segment| segment.end() > floor)
-                .cloned();
+            let main = state.sealed.iter().filter(|segment| segment.end() > floor).cloned();
             main.chain(state.aside.iter().filter_map(Weak::upgrade))
                 .filter(|segment| !segment.is_spilled())
                 .collect()
         })
     }
 
-    fn spill(&self, choose: impl FnOnce(&Self, &mut State) -> Vec<Arc<Segment>>) -> io::Result<()> {
+    fn write(&self, choose: impl FnOnce(&Self, &mut State) -> Vec<Arc<Segment>>) -> Spill {
+        let mut spill = Spill::default();
+        if self.settings.ephemeral {
+            return spill;
+        }
         let chosen = {
             let mut state = self.state.lock();
             state.aside.retain(|segment| segment.strong_count() > 0);
             choose(self, &mut state)
         };
-        let outcome = chosen
-            .iter()
-            .try_for_each(|segment| self.spill_one(segment));
-        // Even after an error, for those that were written before it.
-        self.directory.sync().and(outcome)
+        for segment in chosen {
+            if let Err(error) = segment.write_sealed(&self.memory) {
+                spill.error = Some(error);
+                break;
+            }
+            spill.segments.push(segment);
+        }
+        spill
     }
 
-    fn spill_one(&self, segment: &Segment) -> io::Result<()> {
-        segment.spill(&self.memory)?;
-        self.state.lock().spilled += u64::from(segment.lane() == Lane::Main);
-        Ok(())
+    /// Ends a spill once a sync has told that it is on stable storage, or that it can't be relied on: then everything is
+    /// in memory as before, and is written again the next time.
+    ///
+    /// # Errors
+    /// That of the writing, or of the sync.
+    pub fn settle(&self, spill: Spill, synced: &io::Result<()>) -> io::Result<()> {
+        for segment in &spill.segments {
+            segment.settle(synced.is_ok());
+            self.state.lock().spilled += u64::from(segment.lane() == Lane::Main && synced.is_ok());
+        }
+        match (spill.error, synced) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(io::Error::new(error.kind(), error.to_string())),
+            (None, Ok(())) => Ok(()),
+        }
     }
 
     /// Which segments are to be spilled now, oldest first.
@@ -142,17 +166,34 @@ impl Log {
         tails
     }
 
-    /// Waits until what was written of the open segments is on stable storage. Blocks.
-    pub fn sync(&self) -> io::Result<()> {
+    /// Notes that a sync has failed after [`Self::write_through`]: what is open is written again the next time. Blocks.
+    pub fn distrust_open(&self) {
         let open = {
             let state = self.state.lock();
-            [
-                Arc::clone(&state.open.segment),
-                Arc::clone(&state.side.segment),
-            ]
+            [&state.open, &state.side].map(|open| Arc::clone(&open.segment))
         };
-        open.iter().try_for_each(|segment| segment.sync())?;
-        self.directory.sync()
+        for segment in open {
+            segment.settle(false);
+        }
+    }
+
+    /// Spills and syncs what is due, by itself.
+    #[cfg(test)]
+    pub(crate) fn spill_due(&self) -> io::Result<()> {
+        self.sync_and_settle(self.write_due())
+    }
+
+    /// Spills and syncs everything, by itself.
+    #[cfg(test)]
+    pub(crate) fn spill_all(&self) -> io::Result<()> {
+        self.sync_and_settle(self.write_all())
+    }
+
+    #[cfg(test)]
+    fn sync_and_settle(&self, spill: Spill) -> io::Result<()> {
+        let synced =
+            if spill.is_empty() { Ok(()) } else { self.directory.disk().sync_all(self.directory.path()) };
+        self.settle(spill, &synced)
     }
 }
 

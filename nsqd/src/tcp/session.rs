@@ -172,16 +172,17 @@ impl Session {
                 timer.as_mut().reset(next_wake);
             }
             tokio::select! {
+                // In this order, since the socket of a busy connection is always ready.
                 biased;
+                () = bell.notified(), if self.subscription.is_some() => self.hungry = true,
+                () = timer.as_mut() => if let Err(end) = self.on_timer(timer.as_mut()) {
+                    return end;
+                },
                 progress = self.connection.progress() => match progress {
                     Ok(Progress::Received) => {}
                     Ok(Progress::Sent) => self.hungry |= self.subscription.is_some(),
                     Ok(Progress::End) => return self.input_ended(),
                     Err(_) => return End::Gone,
-                },
-                () = bell.notified(), if self.subscription.is_some() => self.hungry = true,
-                () = timer.as_mut() => if let Err(end) = self.on_timer(timer.as_mut()) {
-                    return end;
                 },
             }
         }

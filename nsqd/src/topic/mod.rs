@@ -4,6 +4,7 @@
 //! order: channels → channel → log.
 
 mod persist;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 pub use persist::Known;
+pub use upkeep::Upkeep;
 
 use crate::channel::checkpoint::Due;
 use crate::channel::{self, Channel, Entry, Start};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use client::wire::{ChannelName, TopicName};
@@ -14,7 +13,7 @@ use super::{Shared, Topic, Unshown};
 use crate::channel::checkpoint::{ChannelProgress, Due, Progress};
 use crate::channel::{Channel, Start};
 use crate::log::{
-    Directory, Lane, Log, Memory, Recovered, Report, Segment, Settings, read_file, replace_file,
+    Directory, Lane, Log, Memory, Recovered, Report, Segment, Settings, read_file, temporary, write_temporary,
 };
 
 const PROGRESS_NAME: &str = "progress.dat";
@@ -59,7 +58,7 @@ impl Topic {
             tracing::info!(topic = %topic.name, messages = report.messages, scanned = report.scanned,
                 unreadable = report.unreadable, "log recovered");
         }
-        topic.restore_channels(&segments, &progress.unwrap_or_default(), known);
+        topic.restore_channels(&segments, progress, known)?;
         topic.log.finish_recovery();
         Ok(topic)
     }
@@ -67,9 +66,11 @@ impl Topic {
     fn restore_channels(
         &self,
         segments: &BTreeMap<u64, Arc<Segment>>,
-        progress: &Progress,
+        progress: Option<Progress>,
         known: Option<Known>,
-    ) {
+    ) -> io::Result<()> {
+        let progress_is_lost = progress.is_none();
+        let progress = progress.unwrap_or_default();
         let known = known.unwrap_or_else(|| {
             let channels = progress.channels.iter();
             let channels = channels
@@ -101,11 +102,16 @@ impl Topic {
             .iter()
             .filter_map(|due| self.unshown(segments, *due));
         channels.unshown_deferred.extend(unshown);
-        // What was deferred after the progress was written belongs to every channel.
+        // What was deferred after the progress was written belongs to every channel. So does what was moved aside, where
+        // nothing tells whose it was.
         for (_, segment) in segments.range(progress.side_end.0..) {
-            self.restore_newer(&mut channels, segment, progress.side_end);
+            if segment.lane() == Lane::Side {
+                let newer = self.newer(segment, progress.side_end, progress_is_lost)?;
+                channels.unshown_deferred.extend(newer);
+            }
         }
         channels.show_deferred();
+        Ok(())
     }
 
     fn restore_channel(
@@ -124,48 +130,43 @@ impl Topic {
         channel
     }
 
-    fn restore_newer(
+    /// The messages of a side segment that come after `side_end`.
+    fn newer(
         &self,
-        channels: &mut super::Channels,
         segment: &Arc<Segment>,
         side_end: (u64, u32),
-    ) {
-        if segment.lane() != Lane::Side {
-            return;
-        }
-        let Ok(buffer) = segment.load(self.log.memory()) else {
-            tracing::error!(topic = %self.name, segment = segment.number(), "deferred messages can't be read now");
-            return;
-        };
+        with_moved: bool,
+    ) -> io::Result<Vec<Unshown>> {
+        let buffer = segment.load(self.log.memory())?;
         let from = if segment.number() == side_end.0 {
             side_end.1
         } else {
             0
         };
-        for index in from..buffer.count() {
-            let tag = buffer.tag(index);
-            if !tag.moved && !buffer.frame(index).is_empty() {
-                let segment = Arc::clone(segment);
-                let (due, due_ns) = (self.due(tag.due_ns), tag.due_ns);
-                channels.unshown_deferred.push(Unshown {
-                    segment,
-                    index,
-                    due,
-                    due_ns,
-                });
-            }
-        }
+        let wanted = |&index: &u32| {
+            !buffer.frame(index).is_empty() && (with_moved || !buffer.tag(index).moved)
+        };
+        let newer = (from..buffer.count()).filter(wanted).map(|index| {
+            let due_ns = buffer.tag(index).due_ns;
+            self.unshown_at(segment, index, due_ns)
+        });
+        Ok(newer.collect())
     }
 
     fn unshown(&self, segments: &BTreeMap<u64, Arc<Segment>>, due: Due) -> Option<Unshown> {
-        let segment = Arc::clone(segments.get(&due.entry.segment)?);
         let Due { entry, due_ns } = due;
-        Some(Unshown {
-            segment,
-            index: entry.index,
+        let segment = segments.get(&entry.segment)?;
+        let is_there = segment.count().is_some_and(|count| entry.index < count);
+        is_there.then(|| self.unshown_at(segment, entry.index, due_ns))
+    }
+
+    fn unshown_at(&self, segment: &Arc<Segment>, index: u32, due_ns: i64) -> Unshown {
+        Unshown {
+            segment: Arc::clone(segment),
+            index,
             due: self.due(due_ns),
             due_ns,
-        })
+        }
     }
 
     /// When a wall-clock time comes on the monotonic clock.
@@ -183,19 +184,31 @@ impl Topic {
         self.log.directory().path().join(PROGRESS_NAME)
     }
 
-    /// Writes the channels' progress if it has changed, and then removes files that nobody needs any more. Blocks.
-    pub fn checkpoint(&self) -> io::Result<()> {
+    /// Writes the channels' progress, if it has changed, beside the file that it is to replace; tells whether it did.
+    /// Blocks.
+    pub(super) fn write_progress(&self) -> io::Result<bool> {
         let directory = self.log.directory();
-        if directory.exists() && !self.is_exiting() {
-            let bytes = self.progress().encode();
-            let mut written = self.progress.lock();
-            if written.bytes != bytes {
-                replace_file(directory.disk(), &self.progress_path(), &bytes)?;
-                written.bytes = bytes;
-            }
+        if !directory.exists() {
+            return Ok(false);
         }
-        directory.collect_garbage();
-        Ok(())
+        let bytes = self.progress().encode();
+        let mut written = self.progress.lock();
+        if written.bytes == bytes {
+            return Ok(false);
+        }
+        write_temporary(directory.disk(), &self.progress_path(), &bytes)?;
+        written.bytes = bytes;
+        Ok(true)
+    }
+
+    /// Puts the progress that was written in its place. Blocks.
+    pub(super) fn replace_progress(&self) -> io::Result<()> {
+        let path = self.progress_path();
+        let replaced = self.log.directory().disk().rename(&temporary(&path), &path);
+        if replaced.is_err() {
+            self.progress.lock().bytes.clear();
+        }
+        replaced
     }
 
     fn progress(&self) -> Progress {
@@ -219,84 +232,6 @@ impl Topic {
             unshown_deferred: channels.unshown_deferred.iter().map(Unshown::due).collect(),
             channels: durable.map(|channel| channel.progress(wall)).collect(),
         }
-    }
-
-    /// Why the storage worker failed when it last worked for this topic.
-    pub fn fault(&self) -> Option<String> {
-        self.fault.lock().clone()
-    }
-
-    /// Spills what memory has no room for. Blocks.
-    pub fn care(&self) {
-        self.attempt(|topic| {
-            topic.log.spill_due()?;
-            topic.log.directory().collect_garbage();
-            Ok(())
-        });
-    }
-
-    /// Once in a while: moves stragglers aside, brings progress to disk, and syncs what was written without. Blocks.
-    pub fn tidy(&self) {
-        if !self.log.take_activity() {
-            return;
-        }
-        self.attempt(|topic| {
-            let moved = topic
-                .channels()
-                .iter()
-                .filter(|channel| channel.move_stragglers())
-                .count();
-            if topic.writes_through() {
-                topic.log.write_through()?;
-                topic.log.sync()?;
-            } else if moved > 0 && topic.log.directory().exists() {
-                // What was on disk stays there, before the files that it was in go.
-                topic.log.write_side()?;
-                topic.log.sync()?;
-            }
-            topic.log.release_if_idle();
-            topic.checkpoint()
-        });
-    }
-
-    /// Does storage work; a failure is logged when it is new, and held until the next attempt.
-    fn attempt(&self, work: impl FnOnce(&Self) -> io::Result<()>) {
-        if self.is_exiting() {
-            return;
-        }
-        let fault = work(self)
-            .err()
-            .map(|cause| format!("topic {}: {cause}", self.name));
-        let before = std::mem::replace(&mut *self.fault.lock(), fault.clone());
-        if fault == before {
-            return;
-        }
-        if let Some(fault) = fault {
-            tracing::error!(fault, "messages can't be moved to disk; trying again");
-        } else {
-            tracing::info!(topic = %self.name, "messages can be moved to disk again");
-        }
-    }
-
-    /// Ends delivery and writes everything that must come back: for a clean stop. Blocks.
-    pub fn close(&self) -> io::Result<()> {
-        for channel in self.channels() {
-            if channel.name().is_ephemeral() {
-                self.delete_channel(channel.name().as_str(), None);
-            } else {
-                channel.stop();
-            }
-        }
-        self.exiting.store(true, Ordering::Release);
-        self.log.close();
-        self.log.directory().collect_garbage();
-        self.log.directory().keep_files();
-        self.log.spill_all()?;
-        if self.log.directory().exists() {
-            let bytes = self.progress().encode();
-            replace_file(self.log.directory().disk(), &self.progress_path(), &bytes)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,147 @@
+//! The storage worker's work for a topic: what is written for many topics is synced once, and then settled.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Topic;
+use crate::log::Spill;
+
+/// Work that was done for a topic, and waits for the sync that all topics share.
+#[must_use = "what was written counts when it is finished"]
+#[derive(Debug)]
+pub struct Upkeep {
+    topic: Arc<Topic>,
+    spill: Spill,
+    /// The progress of its channels was written beside the file that it is to replace.
+    progress: bool,
+    /// What was appended was given to the kernel.
+    written: bool,
+    outcome: io::Result<()>,
+}
+
+impl Topic {
+    /// Writes what memory has no room for. Blocks.
+    pub fn care(self: &Arc<Self>) -> Upkeep {
+        let mut upkeep = Upkeep::new(self);
+        if !self.is_exiting() {
+            upkeep.spill = self.log.write_due();
+        }
+        upkeep
+    }
+
+    /// Once in a while: moves stragglers aside, writes progress, and what was only in memory where that is not enough.
+    /// `None` if nothing has happened since the last time. Blocks.
+    pub fn tidy(self: &Arc<Self>) -> Option<Upkeep> {
+        if self.is_exiting() || !self.log.take_activity() {
+            return None;
+        }
+        let mut upkeep = Upkeep::new(self);
+        upkeep.outcome = self.write_tidily(&mut upkeep.written);
+        self.log.release_if_idle();
+        upkeep.write_progress();
+        Some(upkeep)
+    }
+
+    fn write_tidily(&self, written: &mut bool) -> io::Result<()> {
+        let moved = self.channels().iter().filter(|channel| channel.move_stragglers()).count();
+        if self.writes_through() {
+            *written = true;
+            self.log.write_through()
+        } else if moved > 0 && self.log.directory().exists() {
+            // What was on disk stays there, before the files that it was in go.
+            *written = true;
+            self.log.write_side()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Ends delivery and writes everything that must come back: for a clean stop. Blocks.
+    pub fn close(self: &Arc<Self>) -> Upkeep {
+        for channel in self.channels() {
+            if channel.name().is_ephemeral() {
+                self.delete_channel(channel.name().as_str(), None);
+            } else {
+                channel.stop();
+            }
+        }
+        self.exiting.store(true, Ordering::Release);
+        self.log.close();
+        self.log.directory().collect_garbage();
+        self.log.directory().keep_files();
+        let mut upkeep = Upkeep::new(self);
+        upkeep.spill = self.log.write_all();
+        upkeep.write_progress();
+        upkeep
+    }
+
+    /// Why the storage worker failed when it last worked for this topic.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().clone()
+    }
+
+    /// Holds how the last work ended; a failure is logged when it is new.
+    fn note(&self, outcome: &io::Result<()>) {
+        let fault = outcome.as_ref().err().map(|cause| format!("topic {}: {cause}", self.name));
+        let before = std::mem::replace(&mut *self.fault.lock(), fault.clone());
+        match fault {
+            Some(fault) if before.as_ref() != Some(&fault) => {
+                tracing::error!(fault, "messages can't be moved to disk; trying again");
+            }
+            None if before.is_some() => {
+                tracing::info!(topic = %self.name, "messages can be moved to disk again");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Upkeep {
+    fn new(topic: &Arc<Topic>) -> Self {
+        Self {
+            topic: Arc::clone(topic),
+            spill: Spill::default(),
+            progress: false,
+            written: false,
+            outcome: Ok(()),
+        }
+    }
+
+    fn write_progress(&mut self) {
+        if self.outcome.is_ok() {
+            match self.topic.write_progress() {
+                Ok(progress) => self.progress = progress,
+                Err(error) => self.outcome = Err(error),
+            }
+        }
+    }
+
+    /// Whether something was written that must be synced before [`Self::finish`].
+    pub fn needs_sync(&self) -> bool {
+        self.progress || self.written || !self.spill.is_empty()
+    }
+
+    /// Ends the work, now that a sync has succeeded or failed: lets go of memory, puts progress in its place, and removes
+    /// files that nobody needs any more. Blocks.
+    ///
+    /// # Errors
+    /// The first that happened on the way. Nothing is lost by it while the process lives: all is tried again.
+    pub fn finish(self, synced: &io::Result<()>) -> io::Result<()> {
+        let Self { topic, spill, progress, written, outcome } = self;
+        if written && synced.is_err() {
+            topic.log.distrust_open();
+        }
+        let settled = topic.log.settle(spill, synced);
+        let replaced = match synced {
+            Ok(()) if progress => topic.replace_progress(),
+            _ => Ok(()),
+        };
+        let outcome = outcome.and(settled).and(replaced);
+        if outcome.is_ok() {
+            topic.log.directory().collect_garbage();
+        }
+        topic.note(&outcome);
+        outcome
+    }
+}
