@@ -4,13 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+static NSQD: OnceLock<PathBuf> = OnceLock::new();
+
 /// The nsqd to test: what `NSQD_BIN` names, otherwise the one of this workspace.
 ///
 /// `cargo test` builds the library of nsqd, but not always its program, and an old program would be tested without
 /// anybody noticing; so it is built here once per test run, beside the test binary and in the same profile.
 pub fn nsqd() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| std::env::var_os("NSQD_BIN").map_or_else(build, PathBuf::from))
+    NSQD.get_or_init(|| std::env::var_os("NSQD_BIN").map_or_else(build, PathBuf::from))
+}
+
+/// Tests this program instead. Has no effect once one was started.
+pub fn choose(program: PathBuf) {
+    let _ = NSQD.set(program);
 }
 
 /// The folder of the build profile that this program was built in, such as `target/debug`.

@@ -16,6 +16,7 @@
 //!   the `client` crate, so that one mistake cannot hide behind the same mistake on the other side;
 //! - [`http`]: the same for HTTP;
 //! - [`wait`]: until a condition holds, and [`random`]: seeds that are printed;
+//! - [`load`]: a load generator for the commands in `src/bin`, which print figures.
 #![expect(
     clippy::missing_panics_doc,
     reason = "a harness speaks by panicking: each failed expectation is a failed test"
@@ -24,6 +25,7 @@
 pub mod binary;
 pub mod daemon;
 pub mod http;
+pub mod load;
 pub mod log;
 pub mod process;
 pub mod random;

@@ -1,0 +1,50 @@
+//! A backlog that does not fit into memory: what it costs to keep, to stop with, and to come back with.
+
+use std::time::Instant;
+
+use tests::daemon::Nsqd;
+use tests::load::{self, Publishing};
+use tokio::runtime::Runtime;
+
+use crate::{mib, print};
+
+const BODY_BYTES: usize = 1000;
+const BATCH: usize = 100;
+
+/// Publishes so many bytes which nobody consumes, and starts again over them.
+pub(crate) fn measure(bytes: usize) {
+    let mut nsqd = Nsqd::start(&[]);
+    nsqd.act("/topic/create?topic=t");
+    nsqd.act("/channel/create?topic=t&channel=c");
+    let messages = bytes / BODY_BYTES / BATCH * BATCH;
+    let load = Publishing {
+        messages,
+        connections: 1,
+        batch: BATCH,
+        window: 4,
+        body_bytes: BODY_BYTES,
+    };
+    let start = Instant::now();
+    Runtime::new()
+        .expect("a runtime can be made")
+        .block_on(load::publish(nsqd.tcp(), "t", load))
+        .expect("every publish is answered with OK");
+    print(
+        "backlog: time to publish it",
+        start.elapsed().as_secs_f64(),
+        "s",
+    );
+    print("backlog: memory", mib(nsqd.rss_bytes()), "MiB");
+    let start = Instant::now();
+    assert!(nsqd.terminate().success());
+    print("backlog: time to stop", start.elapsed().as_secs_f64(), "s");
+    let start = Instant::now();
+    nsqd.restart();
+    print("backlog: time to start", start.elapsed().as_secs_f64(), "s");
+    print(
+        "backlog: memory after the start",
+        mib(nsqd.rss_bytes()),
+        "MiB",
+    );
+    assert_eq!(nsqd.channel("t", "c")["depth"], messages, "nothing is lost");
+}

@@ -1,0 +1,97 @@
+//! Prints what an nsqd costs: processor time, memory, latency, and how long it takes to come back.
+//!
+//! Any program that speaks NSQ and logs where it listens can be measured with `--nsqd PATH`, so two can be compared under the
+//! same load. Build with `--release`, and let nothing else run.
+#![allow(clippy::print_stdout, reason = "a command whose purpose is to print")]
+
+mod backlog;
+mod idle;
+mod latency;
+mod throughput;
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use tests::binary;
+
+#[derive(Parser)]
+#[command(about = "Prints what an nsqd costs under load and at rest")]
+struct Arguments {
+    /// The program to measure; the nsqd of this workspace when left out.
+    #[arg(long)]
+    nsqd: Option<PathBuf>,
+    /// Only these groups of figures; all when left out.
+    #[arg(value_enum)]
+    groups: Vec<Group>,
+    /// Messages in each run under load.
+    #[arg(long, default_value_t = 2_000_000)]
+    messages: usize,
+    /// Size of the backlog, in bytes of message bodies.
+    #[arg(long, default_value_t = 5_000_000_000)]
+    backlog_bytes: usize,
+    /// Runs of each kind; the median is printed.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Group {
+    /// Publishing beside a server that throws everything away.
+    Publish,
+    /// Publishing, delivering and finishing.
+    Deliver,
+    /// Publishing to 100 channels beside 1.
+    Fanout,
+    /// Memory and processor time of what nobody uses.
+    Idle,
+    /// From publish to delivery on a quiet channel.
+    Latency,
+    /// Memory and restart with a large backlog.
+    Backlog,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if let Some(path) = arguments.nsqd.clone() {
+        binary::choose(path);
+    }
+    let all = Group::value_variants();
+    for group in if arguments.groups.is_empty() {
+        all
+    } else {
+        &arguments.groups
+    } {
+        measure(*group, &arguments);
+    }
+}
+
+fn measure(group: Group, arguments: &Arguments) {
+    match group {
+        Group::Publish => throughput::publish(arguments.messages, arguments.runs),
+        Group::Deliver => throughput::deliver(arguments.messages, arguments.runs),
+        Group::Fanout => throughput::fanout(arguments.messages, arguments.runs),
+        Group::Idle => idle::measure(),
+        Group::Latency => latency::measure(),
+        Group::Backlog => backlog::measure(arguments.backlog_bytes),
+    }
+}
+
+/// Prints one figure.
+fn print(name: &str, value: f64, unit: &str) {
+    println!("{name:<52} {value:>12.2} {unit}");
+}
+
+/// The middle of the values; of two, the upper one.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Bytes as MiB.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "figures are read with three digits"
+)]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}

@@ -1,0 +1,122 @@
+//! Figures under load. Runs of both sides alternate, so that a slow minute of the machine hits both.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tests::daemon::Nsqd;
+use tests::load::{self, Discard, Publishing};
+use tokio::runtime::Runtime;
+
+use crate::{median, print};
+
+/// Everything stays in memory, so that the disk is not what is measured.
+const IN_MEMORY: &[&str] = &["--mem-queue-size=100000000"];
+
+fn load_of(messages: usize) -> Publishing {
+    Publishing {
+        messages,
+        connections: 2,
+        batch: 100,
+        window: 10,
+        body_bytes: 100,
+    }
+}
+
+/// What one run took.
+#[derive(Default)]
+struct Runs {
+    per_second: Vec<f64>,
+    cpu_us: Vec<f64>,
+}
+
+impl Runs {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "figures are read with three digits"
+    )]
+    fn add(&mut self, messages: usize, elapsed: Duration, cpu: Duration) {
+        self.per_second
+            .push(messages as f64 / elapsed.as_secs_f64());
+        self.cpu_us.push(cpu.as_secs_f64() * 1e6 / messages as f64);
+    }
+
+    /// Prints the medians, and returns them.
+    fn print(self, name: &str) -> (f64, f64) {
+        let (per_second, cpu_us) = (median(self.per_second), median(self.cpu_us));
+        print(&format!("{name}: messages"), per_second, "/s");
+        print(&format!("{name}: processor time"), cpu_us, "µs/message");
+        (per_second, cpu_us)
+    }
+}
+
+/// Publishing, beside a server that throws everything away.
+pub(crate) fn publish(messages: usize, runs: usize) {
+    let runtime = Runtime::new().expect("a runtime can be made");
+    let (mut ours, mut floor) = (Runs::default(), Runs::default());
+    for _ in 0..runs {
+        let nsqd = Nsqd::start(IN_MEMORY);
+        let elapsed = publish_once(&runtime, nsqd.tcp(), messages);
+        ours.add(messages, elapsed, nsqd.cpu_time());
+        let discard = Discard::start();
+        let elapsed = publish_once(&runtime, discard.address(), messages);
+        floor.add(messages, elapsed, discard.cpu_time());
+    }
+    let (our_speed, our_cpu) = ours.print("publish, nsqd");
+    let (speed, cpu) = floor.print("publish, discard");
+    print("publish: speed, nsqd / discard", our_speed / speed, "");
+    print("publish: processor time, nsqd / discard", our_cpu / cpu, "");
+}
+
+fn publish_once(runtime: &Runtime, to: SocketAddr, messages: usize) -> Duration {
+    let start = Instant::now();
+    let published = runtime.block_on(load::publish(to, "load", load_of(messages)));
+    published.expect("every publish is answered with OK");
+    start.elapsed()
+}
+
+/// Publishing while one consumer takes and finishes everything.
+pub(crate) fn deliver(messages: usize, runs: usize) {
+    let runtime = Runtime::new().expect("a runtime can be made");
+    let mut whole = Runs::default();
+    for _ in 0..runs {
+        let nsqd = Nsqd::start(IN_MEMORY);
+        let to = nsqd.tcp();
+        let start = Instant::now();
+        let both = async {
+            tokio::join!(
+                load::publish(to, "load", load_of(messages)),
+                load::consume(to, "load", "channel", 2500, messages),
+            )
+        };
+        let (published, consumed) = runtime.block_on(both);
+        published.expect("every publish is answered with OK");
+        consumed.expect("every message is delivered");
+        whole.add(messages, start.elapsed(), nsqd.cpu_time());
+    }
+    whole.print("publish + deliver + finish");
+}
+
+/// Publishing to a topic with 100 channels which nobody reads, beside one with 1.
+pub(crate) fn fanout(messages: usize, runs: usize) {
+    let runtime = Runtime::new().expect("a runtime can be made");
+    let (mut one, mut hundred) = (Runs::default(), Runs::default());
+    for _ in 0..runs {
+        for (channels, figures) in [(1, &mut one), (100, &mut hundred)] {
+            let nsqd = Nsqd::start(IN_MEMORY);
+            nsqd.act("/topic/create?topic=load");
+            for number in 0..channels {
+                nsqd.act(&format!("/channel/create?topic=load&channel=c{number}"));
+            }
+            let before = nsqd.cpu_time();
+            let elapsed = publish_once(&runtime, nsqd.tcp(), messages);
+            figures.add(messages, elapsed, nsqd.cpu_time().saturating_sub(before));
+        }
+    }
+    let (_, one) = one.print("publish, 1 channel");
+    let (_, hundred) = hundred.print("publish, 100 channels");
+    print(
+        "publish: processor time, 100 channels / 1",
+        hundred / one,
+        "",
+    );
+}
