@@ -4,6 +4,7 @@
 //! and rings the [`channel`]s that wait; a consumer's session claims it from its channel, sends it, and finishes it.
 //! The README's section *Inside* has the map.
 
+pub mod allocator;
 pub mod channel;
 pub mod clock;
 pub mod data_dir;
@@ -81,12 +82,31 @@ impl Daemon {
         let timers = tokio::spawn(Arc::clone(node.timers()).run());
         let mut tasks = vec![tokio::spawn(Arc::clone(&node).work(stopped.clone()))];
         info!("TCP: listening on {tcp_address}");
-        tasks.push(tokio::spawn(tcp::serve(Arc::clone(&node), tcp, stopped.clone())));
+        tasks.push(tokio::spawn(tcp::serve(
+            Arc::clone(&node),
+            tcp,
+            stopped.clone(),
+        )));
         if let Some(listener) = http {
-            let ports = http::Ports { tcp: tcp_port, http: listener.local_port() };
-            tasks.push(tokio::spawn(http::serve(Arc::clone(&node), listener, ports, stopped)));
+            let ports = http::Ports {
+                tcp: tcp_port,
+                http: listener.local_port(),
+            };
+            tasks.push(tokio::spawn(http::serve(
+                Arc::clone(&node),
+                listener,
+                ports,
+                stopped,
+            )));
         }
-        Ok(Self { node, tcp_address, http_address, stopping, tasks, timers })
+        Ok(Self {
+            node,
+            tcp_address,
+            http_address,
+            stopping,
+            tasks,
+            timers,
+        })
     }
 
     /// Where it listens for the TCP protocol.

@@ -7,10 +7,6 @@ use client::daemon::{log, signals};
 use nsqd::options::DAEMON;
 use nsqd::{Daemon, Flags, Options};
 
-/// Gives freed segments back to the system, where glibc's keeps hundreds of megabytes after a backlog.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,

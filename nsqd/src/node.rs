@@ -405,7 +405,11 @@ impl Node {
             topic.log().directory().take_care() || over_budget || topic.fault().is_some()
         };
         let topics = self.topics();
-        let work = topics.iter().filter(|topic| wants_care(topic)).map(Topic::care).collect();
+        let work = topics
+            .iter()
+            .filter(|topic| wants_care(topic))
+            .map(Topic::care)
+            .collect();
         // Each topic holds its own failure, and all of it is tried again.
         let _ = self.finish(work);
         self.memory.set_fault(self.fault());
@@ -423,13 +427,21 @@ impl Node {
             error!(%cause, "message ids not reserved");
         }
         self.care();
+        self.memory.trim();
     }
 
     /// Ends work on many topics, with one sync for all. Returns the first failure.
     fn finish(&self, work: Vec<Upkeep>) -> io::Result<()> {
         let needs_sync = work.iter().any(Upkeep::needs_sync);
-        let synced = if needs_sync { self.data_dir.sync() } else { Ok(()) };
-        let outcomes: Vec<_> = work.into_iter().map(|upkeep| upkeep.finish(&synced)).collect();
+        let synced = if needs_sync {
+            self.data_dir.sync()
+        } else {
+            Ok(())
+        };
+        let outcomes: Vec<_> = work
+            .into_iter()
+            .map(|upkeep| upkeep.finish(&synced))
+            .collect();
         outcomes.into_iter().collect()
     }
 

@@ -188,7 +188,10 @@ pub(super) fn parse_segment_name(name: &OsStr) -> Option<(u64, u64, Lane)> {
         _ => return None,
     };
     let epoch = (epoch.len() == 16).then(|| u64::from_str_radix(epoch, 16).ok())??;
-    let number = number.parse().ok().filter(|&number| number < NUMBER_LIMIT)?;
+    let number = number
+        .parse()
+        .ok()
+        .filter(|&number| number < NUMBER_LIMIT)?;
     Some((number, epoch, lane))
 }
 
@@ -198,7 +201,8 @@ mod tests {
 
     #[test]
     fn segment_names_come_back_and_strangers_are_left_alone() {
-        for (number, epoch, lane) in [(0, 0, Lane::Main), (NUMBER_LIMIT - 1, u64::MAX, Lane::Side)] {
+        for (number, epoch, lane) in [(0, 0, Lane::Main), (NUMBER_LIMIT - 1, u64::MAX, Lane::Side)]
+        {
             let name = segment_name(number, epoch, lane);
             assert_eq!(
                 parse_segment_name(name.as_ref()),

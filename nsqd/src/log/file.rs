@@ -109,7 +109,9 @@ pub fn temporary(path: &Path) -> PathBuf {
 /// Writes the next content of `path` beside it; to be synced and then renamed.
 pub fn write_temporary(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary(path);
-    let written = disk.create(&temporary).and_then(|file| write_all_at(&*file, bytes, 0));
+    let written = disk
+        .create(&temporary)
+        .and_then(|file| write_all_at(&*file, bytes, 0));
     if written.is_err() {
         // Best effort: the name is fixed, so that what stays behind is overwritten by the next attempt.
         let _ = disk.remove(&temporary);

@@ -8,10 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use client::wire::{MessageId, put_message};
 use parking_lot::Mutex;
 
+use crate::allocator;
+
 /// Buffers kept for reuse at most; what is idle beyond them goes back to the system.
 const SPARE_BUFFERS_MAX: usize = 8;
 /// How far above the budget memory may go while segments are on their way to disk.
 const SLACK_BYTES: usize = 24 << 20;
+/// Freed memory that is worth giving back to the system.
+const TRIM_BYTES: usize = 16 << 20;
 /// File images kept for reuse at most: one for the writer, one for a reader.
 const SPARE_IMAGES_MAX: usize = 2;
 
@@ -21,6 +25,8 @@ pub struct Memory {
     budget: usize,
     segment_bytes: usize,
     used: AtomicUsize,
+    /// The most that was used since the last look.
+    peak: AtomicUsize,
     spare: Mutex<Vec<Parts>>,
     images: Mutex<Vec<Vec<u8>>>,
     /// Why segments can't be spilled at the moment.
@@ -41,6 +47,7 @@ impl Memory {
             budget,
             segment_bytes,
             used: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
             spare: Mutex::default(),
             images: Mutex::default(),
             fault: Mutex::default(),
@@ -55,6 +62,17 @@ impl Memory {
     /// Bytes held by the messages in memory, capacity included.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Gives memory back to the system if a backlog has gone since the last call; called every few seconds. Blocks.
+    pub fn trim(&self) {
+        let used = self.used();
+        let peak = self.peak.swap(used, Ordering::Relaxed);
+        if peak - used.min(peak) > TRIM_BYTES {
+            self.spare.lock().clear();
+            self.images.lock().clear();
+            allocator::trim();
+        }
     }
 
     /// Whether messages take more memory than the budget allows, so that segments must go to disk.
@@ -194,9 +212,11 @@ impl Buffer {
     pub fn charge(&mut self) {
         let held = self.frames.capacity() + self.ends.capacity() * 4 + self.tags.capacity() * 16;
         if held != self.charged {
+            let change = held.wrapping_sub(self.charged);
+            let before = self.memory.used.fetch_add(change, Ordering::Relaxed);
             self.memory
-                .used
-                .fetch_add(held.wrapping_sub(self.charged), Ordering::Relaxed);
+                .peak
+                .fetch_max(before.wrapping_add(change), Ordering::Relaxed);
             self.charged = held;
         }
     }

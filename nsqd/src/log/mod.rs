@@ -40,7 +40,8 @@ use slab::Slab;
 pub use append::{Closed, Stamp};
 pub use directory::{Care, Directory};
 pub use file::{
-    Disk, DiskFile, RealDisk, read as read_file, replace as replace_file, temporary, write_temporary,
+    Disk, DiskFile, RealDisk, read as read_file, replace as replace_file, temporary,
+    write_temporary,
 };
 pub use memory::{Buffer, Memory, Tag};
 pub use read::{Claim, Depth, Read};

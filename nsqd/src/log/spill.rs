@@ -36,7 +36,11 @@ impl Log {
         self.write(|log, state| {
             log.seal_needed(state);
             let floor = log.durable_floor(state);
-            let main = state.sealed.iter().filter(|segment| segment.end() > floor).cloned();
+            let main = state
+                .sealed
+                .iter()
+                .filter(|segment| segment.end() > floor)
+                .cloned();
             main.chain(state.aside.iter().filter_map(Weak::upgrade))
                 .filter(|segment| !segment.is_spilled())
                 .collect()
@@ -191,8 +195,11 @@ impl Log {
 
     #[cfg(test)]
     fn sync_and_settle(&self, spill: Spill) -> io::Result<()> {
-        let synced =
-            if spill.is_empty() { Ok(()) } else { self.directory.disk().sync_all(self.directory.path()) };
+        let synced = if spill.is_empty() {
+            Ok(())
+        } else {
+            self.directory.disk().sync_all(self.directory.path())
+        };
         self.settle(spill, &synced)
     }
 }

@@ -13,7 +13,8 @@ use super::{Shared, Topic, Unshown};
 use crate::channel::checkpoint::{ChannelProgress, Due, Progress};
 use crate::channel::{Channel, Start};
 use crate::log::{
-    Directory, Lane, Log, Memory, Recovered, Report, Segment, Settings, read_file, temporary, write_temporary,
+    Directory, Lane, Log, Memory, Recovered, Report, Segment, Settings, read_file, temporary,
+    write_temporary,
 };
 
 const PROGRESS_NAME: &str = "progress.dat";

@@ -44,7 +44,11 @@ impl Topic {
     }
 
     fn write_tidily(&self, written: &mut bool) -> io::Result<()> {
-        let moved = self.channels().iter().filter(|channel| channel.move_stragglers()).count();
+        let moved = self
+            .channels()
+            .iter()
+            .filter(|channel| channel.move_stragglers())
+            .count();
         if self.writes_through() {
             *written = true;
             self.log.write_through()
@@ -83,7 +87,10 @@ impl Topic {
 
     /// Holds how the last work ended; a failure is logged when it is new.
     fn note(&self, outcome: &io::Result<()>) {
-        let fault = outcome.as_ref().err().map(|cause| format!("topic {}: {cause}", self.name));
+        let fault = outcome
+            .as_ref()
+            .err()
+            .map(|cause| format!("topic {}: {cause}", self.name));
         let before = std::mem::replace(&mut *self.fault.lock(), fault.clone());
         match fault {
             Some(fault) if before.as_ref() != Some(&fault) => {
@@ -128,7 +135,13 @@ impl Upkeep {
     /// # Errors
     /// The first that happened on the way. Nothing is lost by it while the process lives: all is tried again.
     pub fn finish(self, synced: &io::Result<()>) -> io::Result<()> {
-        let Self { topic, spill, progress, written, outcome } = self;
+        let Self {
+            topic,
+            spill,
+            progress,
+            written,
+            outcome,
+        } = self;
         if written && synced.is_err() {
             topic.log.distrust_open();
         }
