@@ -1,7 +1,7 @@
 //! The one call to the C library's allocator: giving freed memory back to the system.
 //!
-//! glibc keeps what was freed for later. Measured: after a backlog of 600 MB had been delivered, 605 MB stayed resident
-//! in a process that held no message; after this call, 12 MB.
+//! glibc keeps what was freed for later. Measured: when a backlog of 1.8 GB in memory had gone to disk, the process kept
+//! all of it resident; with this call it was 37 MB, the messages that stayed in memory included.
 
 /// Gives back what is free. Takes milliseconds for hundreds of megabytes, so it is for the storage worker, after a backlog
 /// has gone. Does nothing where the C library has no such call.
