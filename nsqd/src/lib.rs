@@ -141,7 +141,7 @@ impl Daemon {
         let closing = tokio::task::spawn_blocking(move || node.close());
         closing.await.expect("closing does not panic")?;
         self.node.persist().await?;
-        info!("bye");
+        info!("NSQ: bye");
         Ok(())
     }
 }

@@ -234,7 +234,8 @@ impl Log {
             if state.open.buffer.count() > 0 {
                 self.seal(&mut state);
             }
-            state.visible = Some(state.end());
+            // What nobody has claimed yet is not shown to a channel that is created meanwhile.
+            state.visible = Some(state.unshown().unwrap_or_else(|| state.end()));
         }
     }
 
@@ -244,7 +245,13 @@ impl Log {
         let Some(from) = state.unshown() else {
             return 0;
         };
-        let dropped = state.end() - from;
+        let end = state.end();
+        let inside = |segment: &Segment, end| segment.base() < from && from < end;
+        let border_is_inside = inside(&state.open.segment, end)
+            || state
+                .sealed
+                .iter()
+                .any(|segment| inside(segment, segment.end()));
         while state
             .sealed
             .back()
@@ -252,27 +259,28 @@ impl Log {
         {
             state.sealed.pop_back();
         }
-        // A border inside the open segment means that no channel exists: nobody has a claim to what is before it.
-        let number = state.take_number();
-        let base = if state.readers.is_empty() {
-            state.end()
+        // Where the border is inside a segment, no channel is behind it, and numbers go on; else they are given again,
+        // so that a channel which is still before the border finds no gap there.
+        let base = if border_is_inside || state.readers.is_empty() {
+            end
         } else {
             from
         };
+        for (_, reader) in &mut state.readers {
+            if reader.cursor >= from {
+                reader.cursor = base;
+            }
+        }
+        let number = state.take_number();
+        let epoch = self.random.next_u64();
         state.open = Open {
-            segment: Segment::open(
-                number,
-                Lane::Main,
-                base,
-                self.random.next_u64(),
-                &self.directory,
-            ),
+            segment: Segment::open(number, Lane::Main, base, epoch, &self.directory),
             buffer: self.memory.buffer(),
         };
         state.unclaimed = base;
         state.visible = state.visible.map(|_| base);
         state.trim();
-        dropped
+        end - from
     }
 
     /// Messages that no channel has been shown yet.
