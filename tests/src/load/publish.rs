@@ -39,19 +39,23 @@ pub async fn publish(to: SocketAddr, topic: &str, load: Publishing) -> io::Resul
     Ok(())
 }
 
-/// Sends one command `count` times with at most `window` of them unanswered.
+/// Sends one command `count` times with at most `window` of them unanswered: a half of them goes out while the other
+/// half is answered, so that neither side waits for the other.
 async fn pipeline(to: SocketAddr, command: Vec<u8>, count: usize, window: usize) -> io::Result<()> {
     let mut connection = Connection::open(to).await?;
-    let burst = command.repeat(window);
-    for _ in 0..count / window {
-        connection.send(&burst).await?;
-        for _ in 0..window {
-            connection.ok().await?;
+    let half = (window / 2).max(1);
+    let burst = command.repeat(half);
+    let (mut sent, mut answered) = (0, 0);
+    while answered < count {
+        while sent < count && sent - answered <= half {
+            let next = half.min(count - sent);
+            connection.send(&burst[..next * command.len()]).await?;
+            sent += next;
         }
-    }
-    for _ in 0..count % window {
-        connection.send(&command).await?;
-        connection.ok().await?;
+        for _ in 0..half.min(sent - answered) {
+            connection.ok().await?;
+            answered += 1;
+        }
     }
     Ok(())
 }

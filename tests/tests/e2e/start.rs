@@ -121,7 +121,7 @@ fn both_signals_end_it_cleanly() {
         nsqd.publish("t", "m");
         nsqd.signal(signal);
         assert_eq!(nsqd.await_exit().code(), Some(0));
-        assert!(nsqd.log().contains(" INFO: bye"), "{}", nsqd.log());
+        assert!(nsqd.log().contains(" INFO: NSQ: bye"), "{}", nsqd.log());
         nsqd.restart();
         assert_eq!(nsqd.topic("t")["depth"], 1);
     }

@@ -24,7 +24,7 @@ struct Arguments {
     #[arg(value_enum)]
     groups: Vec<Group>,
     /// Messages in each run under load.
-    #[arg(long, default_value_t = 2_000_000)]
+    #[arg(long, default_value_t = 4_000_000)]
     messages: usize,
     /// Size of the backlog, in bytes of message bodies.
     #[arg(long, default_value_t = 5_000_000_000)]
@@ -78,7 +78,7 @@ fn measure(group: Group, arguments: &Arguments) {
 
 /// Prints one figure.
 fn print(name: &str, value: f64, unit: &str) {
-    println!("{name:<52} {value:>12.2} {unit}");
+    println!("{name:<58} {value:>12.2} {unit}");
 }
 
 /// The middle of the values; of two, the upper one.

@@ -12,13 +12,28 @@ use crate::{median, print};
 /// Everything stays in memory, so that the disk is not what is measured.
 const IN_MEMORY: &[&str] = &["--mem-queue-size=100000000"];
 
-fn load_of(messages: usize) -> Publishing {
-    Publishing {
-        messages,
-        connections: 2,
-        batch: 100,
-        window: 10,
-        body_bytes: 100,
+/// What is published: 200-byte messages over 2 connections.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// 200 messages in each MPUB.
+    Batches,
+    /// One message in each PUB, pipelined.
+    Singles,
+}
+
+impl Shape {
+    fn of(self, messages: usize) -> Publishing {
+        let (batch, window) = match self {
+            Self::Batches => (200, 8),
+            Self::Singles => (1, 1600),
+        };
+        Publishing {
+            messages,
+            connections: 2,
+            batch,
+            window,
+            body_bytes: 200,
+        }
     }
 }
 
@@ -50,50 +65,69 @@ impl Runs {
 }
 
 /// Publishing, beside a server that throws everything away.
+///
+/// To an ephemeral topic, which keeps the last 10,000 messages in memory that is used again; and in batches to one that
+/// keeps all, where each message also costs the first touch of fresh memory.
 pub(crate) fn publish(messages: usize, runs: usize) {
-    let runtime = Runtime::new().expect("a runtime can be made");
-    let (mut ours, mut floor) = (Runs::default(), Runs::default());
-    for _ in 0..runs {
-        let nsqd = Nsqd::start(IN_MEMORY);
-        let elapsed = publish_once(&runtime, nsqd.tcp(), messages);
-        ours.add(messages, elapsed, nsqd.cpu_time());
-        let discard = Discard::start();
-        let elapsed = publish_once(&runtime, discard.address(), messages);
-        floor.add(messages, elapsed, discard.cpu_time());
+    for (name, shape, flags, topic) in [
+        ("batches", Shape::Batches, &[][..], "load#ephemeral"),
+        ("singles", Shape::Singles, &[], "load#ephemeral"),
+        ("batches, all kept", Shape::Batches, IN_MEMORY, "load"),
+    ] {
+        let runtime = Runtime::new().expect("a runtime can be made");
+        let (mut ours, mut floor) = (Runs::default(), Runs::default());
+        for _ in 0..runs {
+            let nsqd = Nsqd::start(flags);
+            let elapsed = publish_once(&runtime, nsqd.tcp(), topic, shape.of(messages));
+            ours.add(messages, elapsed, nsqd.cpu_time());
+            let discard = Discard::start();
+            let elapsed = publish_once(&runtime, discard.address(), topic, shape.of(messages));
+            floor.add(messages, elapsed, discard.cpu_time());
+        }
+        let (our_speed, our_cpu) = ours.print(&format!("publish {name}, nsqd"));
+        let (speed, cpu) = floor.print(&format!("publish {name}, discard"));
+        print(
+            &format!("publish {name}: speed, nsqd / discard"),
+            our_speed / speed,
+            "",
+        );
+        print(
+            &format!("publish {name}: processor time, nsqd / discard"),
+            our_cpu / cpu,
+            "",
+        );
     }
-    let (our_speed, our_cpu) = ours.print("publish, nsqd");
-    let (speed, cpu) = floor.print("publish, discard");
-    print("publish: speed, nsqd / discard", our_speed / speed, "");
-    print("publish: processor time, nsqd / discard", our_cpu / cpu, "");
 }
 
-fn publish_once(runtime: &Runtime, to: SocketAddr, messages: usize) -> Duration {
+fn publish_once(runtime: &Runtime, to: SocketAddr, topic: &str, load: Publishing) -> Duration {
     let start = Instant::now();
-    let published = runtime.block_on(load::publish(to, "load", load_of(messages)));
+    let published = runtime.block_on(load::publish(to, topic, load));
     published.expect("every publish is answered with OK");
     start.elapsed()
 }
 
 /// Publishing while one consumer takes and finishes everything.
 pub(crate) fn deliver(messages: usize, runs: usize) {
-    let runtime = Runtime::new().expect("a runtime can be made");
-    let mut whole = Runs::default();
-    for _ in 0..runs {
-        let nsqd = Nsqd::start(IN_MEMORY);
-        let to = nsqd.tcp();
-        let start = Instant::now();
-        let both = async {
-            tokio::join!(
-                load::publish(to, "load", load_of(messages)),
-                load::consume(to, "load", "channel", 2500, messages),
-            )
-        };
-        let (published, consumed) = runtime.block_on(both);
-        published.expect("every publish is answered with OK");
-        consumed.expect("every message is delivered");
-        whole.add(messages, start.elapsed(), nsqd.cpu_time());
+    for (name, shape) in [("batches", Shape::Batches), ("singles", Shape::Singles)] {
+        let runtime = Runtime::new().expect("a runtime can be made");
+        let mut whole = Runs::default();
+        for _ in 0..runs {
+            let nsqd = Nsqd::start(IN_MEMORY);
+            let to = nsqd.tcp();
+            let start = Instant::now();
+            let both = async {
+                tokio::join!(
+                    load::publish(to, "load", shape.of(messages)),
+                    load::consume(to, "load", "channel", 2500, messages),
+                )
+            };
+            let (published, consumed) = runtime.block_on(both);
+            published.expect("every publish is answered with OK");
+            consumed.expect("every message is delivered");
+            whole.add(messages, start.elapsed(), nsqd.cpu_time());
+        }
+        whole.print(&format!("publish {name} + deliver + finish"));
     }
-    whole.print("publish + deliver + finish");
 }
 
 /// Publishing to a topic with 100 channels which nobody reads, beside one with 1.
@@ -108,7 +142,7 @@ pub(crate) fn fanout(messages: usize, runs: usize) {
                 nsqd.act(&format!("/channel/create?topic=load&channel=c{number}"));
             }
             let before = nsqd.cpu_time();
-            let elapsed = publish_once(&runtime, nsqd.tcp(), messages);
+            let elapsed = publish_once(&runtime, nsqd.tcp(), "load", Shape::Batches.of(messages));
             figures.add(messages, elapsed, nsqd.cpu_time().saturating_sub(before));
         }
     }
