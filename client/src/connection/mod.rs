@@ -69,19 +69,21 @@ impl Connection {
         &self.settled
     }
 
-    /// Waits for the next frame that is not a heartbeat; those are answered. Sends first what was
-    /// written and not flushed.
+    /// Waits for the next frame that is not a heartbeat; those are answered. What was written and
+    /// not flushed is sent before waiting, so the answers to all frames of a read leave together.
     ///
     /// # Errors
     /// As [`Reader::next_frame`] and [`Writer::flush`].
     pub async fn next_frame(&mut self) -> Result<Frame, ConnectionError> {
         loop {
-            self.writer.flush().await?;
-            let frame = self.reader.next_frame().await?;
-            if !is_heartbeat(&frame) {
-                return Ok(frame);
+            match self.reader.received_frame()? {
+                Some(frame) if is_heartbeat(&frame) => self.writer.write(&Command::Nop),
+                Some(frame) => return Ok(frame),
+                None => {
+                    self.writer.flush().await?;
+                    self.reader.receive().await?;
+                }
             }
-            self.writer.write(&Command::Nop);
         }
     }
 
