@@ -1,2 +1,110 @@
-//! nsq.
-fn main() {}
+//! The `nsq` command: one file or folder per subcommand.
+//!
+//! Payload goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 wrong usage.
+
+mod bench;
+mod cluster;
+mod connect;
+mod demo;
+mod dev;
+mod error;
+mod figures;
+mod publish;
+mod stdout;
+mod subscription;
+mod tail;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+
+/// Publish, tail and benchmark NSQ, or run a whole cluster in one process.
+#[derive(Debug, Parser)]
+#[command(name = "nsq", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Pub(publish::Arguments),
+    Tail(tail::Arguments),
+    Bench(bench::Arguments),
+    Dev(dev::Arguments),
+    Demo(demo::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nsq: {}", error.explain());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Error> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().build().map_err(Error::Runtime)?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Pub(arguments) => publish::run(arguments).await,
+            Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Dev(arguments) => dev::run(arguments).await,
+            Command::Demo(arguments) => demo::run(arguments).await,
+        }
+    });
+    // A thread may sit in a read of a terminal or a write to a pipe; nobody needs it any more.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_named_with_its_rule() {
+        let check = |line: &str, rule: &str| {
+            let error = Arguments::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(rule), "{error}");
+        };
+        check(
+            "nsq tail a:b",
+            "byte 1 of the name is ':'; allowed are letters, digits",
+        );
+        check("nsq tail orders #ephemeral", "the name is empty");
+        check(
+            "nsq pub orders --nsqd-tcp-address host",
+            "\"host\" is no address",
+        );
+        check("nsq pub orders --defer 5", "a duration needs a unit");
+        check("nsq pub orders --batch 0", "1..=1000000");
+        check("nsq tail orders -n 0", "0 is not in 1..");
+        check("nsq bench both", "[possible values: pub, sub, pubsub]");
+    }
+
+    #[test]
+    fn publishing_without_flags_is_the_default() {
+        let line = Arguments::try_parse_from(["nsq", "pub", "orders"]).unwrap();
+        let Command::Pub(arguments) = line.command else {
+            panic!("pub is pub");
+        };
+        let defaults = format!("{:?}", publish::Options::default());
+        assert!(format!("{arguments:?}").contains(&defaults));
+    }
+}

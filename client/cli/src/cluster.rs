@@ -1,0 +1,158 @@
+//! The daemons of a cluster in this process, on the loopback interface.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use clap::Parser as _;
+use client::connection::Address;
+use client::daemon::log::{self, LogLevel};
+use tempfile::TempDir;
+
+use crate::error::Error;
+
+/// Where the daemons listen and keep their data.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Data of nsqd; `None` is a new directory that goes with the cluster.
+    pub(crate) data_path: Option<PathBuf>,
+    /// Port of nsqd for the protocol; 0 is any free one.
+    pub(crate) tcp_port: u16,
+    /// Port of nsqd for HTTP; 0 is any free one.
+    pub(crate) http_port: u16,
+    /// What the daemons log on stderr.
+    pub(crate) log_level: LogLevel,
+}
+
+impl Default for Settings {
+    /// Any free ports, data that goes with the cluster, and a log of what is odd.
+    fn default() -> Settings {
+        Settings {
+            data_path: None,
+            tcp_port: 0,
+            http_port: 0,
+            log_level: LogLevel::Warn,
+        }
+    }
+}
+
+/// Daemons that run.
+pub(crate) struct Cluster {
+    /// In the order of their start.
+    components: Vec<Component>,
+    nsqd_tcp_address: Address,
+    data: Data,
+}
+
+/// One daemon.
+struct Component {
+    name: &'static str,
+    /// What is spoken there, and the address.
+    addresses: Vec<(&'static str, String)>,
+    /// Owns the daemon, and stops it when polled.
+    stop: Pin<Box<dyn Future<Output = io::Result<()>>>>,
+}
+
+impl Cluster {
+    /// Starts every daemon.
+    pub(crate) async fn start(settings: Settings) -> Result<Cluster, Error> {
+        let data = Data::open(settings.data_path.as_deref())?;
+        let daemon = start_nsqd(&settings, data.path()).await?;
+        let nsqd_tcp_address = daemon.tcp_address().parse();
+        let nsqd_tcp_address = nsqd_tcp_address.expect("nsqd listens where one can connect");
+        Ok(Cluster {
+            components: vec![nsqd_component(daemon)],
+            nsqd_tcp_address,
+            data,
+        })
+    }
+
+    /// Where to publish and consume.
+    pub(crate) fn nsqd_tcp_address(&self) -> &Address {
+        &self.nsqd_tcp_address
+    }
+
+    /// Stops every daemon cleanly, the last one started first.
+    pub(crate) async fn stop(self) -> Result<(), Error> {
+        for component in self.components.into_iter().rev() {
+            component.stop.await.map_err(|error| Error::Daemon {
+                daemon: component.name,
+                cause: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cluster {
+    /// Who runs where, a line each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for component in &self.components {
+            let mut addresses = String::new();
+            for (protocol, address) in &component.addresses {
+                write!(addresses, "  {protocol} {address}")?;
+            }
+            writeln!(f, "{:<10}{addresses}", component.name)?;
+        }
+        match &self.data {
+            Data::Kept(path) => writeln!(f, "{:<10}  {}", "data", path.display()),
+            Data::Temporary(directory) => {
+                let path = directory.path().display();
+                writeln!(f, "{:<10}  {path}, removed at the end", "data")
+            }
+        }
+    }
+}
+
+/// Where data lies.
+enum Data {
+    Kept(PathBuf),
+    /// Removed when dropped.
+    Temporary(TempDir),
+}
+
+impl Data {
+    fn open(path: Option<&Path>) -> Result<Data, Error> {
+        if let Some(path) = path {
+            std::fs::create_dir_all(path).map_err(Error::DataDirectory)?;
+            return Ok(Data::Kept(path.to_owned()));
+        }
+        let directory = tempfile::Builder::new().prefix("nsq-dev-").tempdir();
+        directory.map(Data::Temporary).map_err(Error::DataDirectory)
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Data::Kept(path) => path,
+            Data::Temporary(directory) => directory.path(),
+        }
+    }
+}
+
+async fn start_nsqd(settings: &Settings, data_path: &Path) -> Result<nsqd::Daemon, Error> {
+    let failed = |cause: String| Error::Daemon {
+        daemon: "nsqd",
+        cause,
+    };
+    let mut flags = nsqd::Flags::parse_from(["nsqd"]);
+    flags.tcp_address = format!("127.0.0.1:{}", settings.tcp_port);
+    flags.http_address = format!("127.0.0.1:{}", settings.http_port);
+    flags.data_path = data_path.into();
+    let options = nsqd::Options::check(flags).map_err(|error| failed(error.to_string()))?;
+    let log = log::init("[nsqd] ", settings.log_level);
+    let started = nsqd::Daemon::start(options, log).await;
+    started.map_err(|error| failed(error.to_string()))
+}
+
+fn nsqd_component(daemon: nsqd::Daemon) -> Component {
+    let mut addresses = vec![("TCP", daemon.tcp_address().to_owned())];
+    if let Some(address) = daemon.http_address() {
+        addresses.push(("HTTP", format!("http://{address}")));
+    }
+    Component {
+        name: "nsqd",
+        addresses,
+        stop: Box::pin(daemon.stop()),
+    }
+}

@@ -1,0 +1,199 @@
+//! `nsq demo`: a cluster, a file published line by line, and two channels that each get every line.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use client::connection::Address;
+use client::daemon::signals;
+use client::wire::{ChannelName, TopicName};
+
+use crate::cluster::{Cluster, Settings};
+use crate::dev::invitation;
+use crate::error::Error;
+use crate::figures;
+use crate::publish::{self, Progress, Source};
+use crate::stdout::print;
+use crate::subscription::Subscription;
+
+const TOPIC: &str = "lines";
+const CHANNELS: [&str; 2] = ["archive", "metrics"];
+/// Files that the directory of a project has.
+const FILES: [&str; 3] = ["Cargo.lock", "README.md", "LICENSE"];
+/// How long a channel waits for its next line.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
+/// Show it at work: publish a file, receive each line in two channels
+///
+/// Starts a cluster on free ports, publishes the lines of FILE through TCP, and checks that each of two
+/// channels receives every line exactly once. Fails if one does not.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nsq demo --once            show it and end
+  nsq demo access.log        show it with a file of yours, and stay up to play with")]
+pub(crate) struct Arguments {
+    /// Text file to publish [default: Cargo.lock, README.md or LICENSE, whichever is here]
+    file: Option<PathBuf>,
+
+    /// End after the demonstration
+    #[arg(long)]
+    once: bool,
+}
+
+/// Demonstrates, then runs until a signal comes.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    let stop = signals::shutdown().map_err(Error::Runtime)?;
+    let mut stop = std::pin::pin!(stop);
+    let file = arguments.file.map_or_else(any_file, Ok)?;
+    let cluster = Cluster::start(Settings::default()).await?;
+    print(&format!("{cluster}\n"))?;
+    let shown = tokio::select! {
+        shown = show(cluster.nsqd_tcp_address(), &file) => shown,
+        () = &mut stop => return cluster.stop().await,
+    };
+    let shown = shown.and_then(|text| print(&text));
+    if shown.is_ok() && !arguments.once {
+        let invitation = invitation(TOPIC, cluster.nsqd_tcp_address());
+        print(&format!("\n{invitation}"))?;
+        stop.await;
+    }
+    cluster.stop().await?;
+    shown
+}
+
+fn any_file() -> Result<PathBuf, Error> {
+    let mut files = FILES.iter().map(PathBuf::from);
+    let found = files.find(|file| file.is_file());
+    found.ok_or_else(|| Error::NoFile(FILES.join(", ")))
+}
+
+/// Publishes the file, and returns what to tell about it.
+async fn show(address: &Address, file: &Path) -> Result<String, Error> {
+    let expected = lines(file)?;
+    let topic = TopicName::parse(TOPIC).expect("a valid name");
+    let started = Instant::now();
+    let [first, second] = CHANNELS;
+    // Before the first message: a channel gets what comes after it.
+    let first = Channel::open(address, &topic, first).await?;
+    let second = Channel::open(address, &topic, second).await?;
+    let source = Source::open(Some(file))?;
+    let options = publish::Options::default();
+    let progress = Progress::none();
+    let never = std::future::pending();
+    let (published, first, second) = tokio::try_join!(
+        publish::publish(address, topic, source, options, &progress, never),
+        first.receive(&expected),
+        second.receive(&expected),
+    )?;
+    let elapsed = started.elapsed();
+    let row = |name: &str, lines: u64| format!("{name:<18}{:>10} lines\n", figures::count(lines));
+    Ok([
+        row("published", published.messages),
+        row(&format!("channel {}", CHANNELS[0]), first),
+        row(&format!("channel {}", CHANNELS[1]), second),
+        format!(
+            "Every line of {} reached both channels, in {}.\n",
+            file.display(),
+            figures::duration(elapsed)
+        ),
+    ]
+    .concat())
+}
+
+/// The lines of a file that are not empty, in order of their bytes.
+fn lines(file: &Path) -> Result<Vec<Bytes>, Error> {
+    let text = std::fs::read(file).map_err(|cause| Error::Input {
+        path: file.display().to_string(),
+        cause,
+    })?;
+    let text = Bytes::from(text);
+    let lines = text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    let mut lines: Vec<Bytes> = lines.map(|line| text.slice_ref(line)).collect();
+    lines.sort_unstable();
+    Ok(lines)
+}
+
+struct Channel {
+    name: &'static str,
+    subscription: Subscription,
+}
+
+impl Channel {
+    async fn open(
+        address: &Address,
+        topic: &TopicName,
+        name: &'static str,
+    ) -> Result<Channel, Error> {
+        let channel = ChannelName::parse(name).expect("a valid name");
+        let mut subscription = Subscription::open(address, topic, &channel).await?;
+        subscription.ready(subscription.max_ready_count());
+        Ok(Channel { name, subscription })
+    }
+
+    /// Receives as many messages as there are lines, and checks that they are these lines.
+    async fn receive(mut self, expected: &[Bytes]) -> Result<u64, Error> {
+        let mut received = Vec::with_capacity(expected.len());
+        while received.len() < expected.len() {
+            let message = tokio::time::timeout(IDLE_MAX, self.subscription.next()).await;
+            let Ok(message) = message else { break };
+            let message = message?;
+            self.subscription.finish(message.id);
+            received.push(message.body);
+        }
+        self.subscription.close().await?;
+        received.sort_unstable();
+        if received == expected {
+            return Ok(received.len() as u64);
+        }
+        Err(Error::Incomplete {
+            channel: self.name,
+            received: in_both(&received, expected),
+            expected: expected.len(),
+        })
+    }
+}
+
+/// How many lines two sorted lists have in common.
+fn in_both(a: &[Bytes], b: &[Bytes]) -> usize {
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    let mut count = 0;
+    while let (Some(left), Some(right)) = (a.peek(), b.peek()) {
+        let order = left.cmp(right);
+        count += usize::from(order.is_eq());
+        a.next_if(|_| order.is_le());
+        b.next_if(|_| order.is_ge());
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_lines_are_counted_once_each() {
+        let list =
+            |text: &'static str| -> Vec<Bytes> { text.split(' ').map(Bytes::from).collect() };
+        let check = |a, b, count| assert_eq!(in_both(&list(a), &list(b)), count);
+        check("a b c", "a b c", 3);
+        check("a a b", "a b c", 2);
+        check("b", "a b c", 1);
+        check("d", "a b c", 0);
+    }
+
+    #[tokio::test]
+    async fn every_line_reaches_both_channels() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("text");
+        let lines = (0..5000).map(|number| format!("line {}\n\n", number % 4000));
+        let text = lines.collect::<Vec<_>>().concat();
+        std::fs::write(&file, text + "last").unwrap();
+        let cluster = Cluster::start(Settings::default()).await.unwrap();
+        let shown = show(cluster.nsqd_tcp_address(), &file).await.unwrap();
+        assert_eq!(shown.matches("     5,001 lines\n").count(), 3, "{shown}");
+        cluster.stop().await.unwrap();
+    }
+}

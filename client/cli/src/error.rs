@@ -1,0 +1,146 @@
+//! Why a command failed, in one line for the person at the keyboard.
+
+use std::error::Error as _;
+use std::io;
+
+use client::connection::{Address, ConnectError, ConnectionError};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No connection came about.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A connection ended before the work was done.
+    #[error("{address}: {cause}")]
+    Connection {
+        /// Which nsqd.
+        address: Address,
+        /// What happened.
+        cause: ConnectionError,
+    },
+    /// A file cannot be opened or read.
+    #[error("cannot read {path}: {cause}")]
+    Input {
+        /// What was to be read.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A line is no message that nsqd would take.
+    #[error(
+        "line {line} has more than {max} bytes, the largest message allowed; \
+         if nsqd takes larger ones, say so with --max-msg-size"
+    )]
+    LineTooLong {
+        /// Counted from 1.
+        line: u64,
+        /// Largest length.
+        max: usize,
+    },
+    /// Not everything was published.
+    #[error("{lines} not published: {cause}; {confirmed} messages were confirmed before")]
+    Unpublished {
+        /// Which lines, and what is known of them.
+        lines: String,
+        /// What happened.
+        cause: ConnectionError,
+        /// Messages that nsqd has taken.
+        confirmed: u64,
+    },
+    /// A daemon of `nsq dev` does not start, or cannot end cleanly.
+    #[error("{daemon}: {cause}")]
+    Daemon {
+        /// Which one.
+        daemon: &'static str,
+        /// What it says.
+        cause: String,
+    },
+    /// No place for the data of `nsq dev`.
+    #[error("cannot create a data directory: {0}")]
+    DataDirectory(io::Error),
+    /// There is nothing to show.
+    #[error("none of {0} is in the current directory; name a text file")]
+    NoFile(String),
+    /// A channel did not receive what was published.
+    #[error("channel {channel} received {received} of {expected} lines")]
+    Incomplete {
+        /// Which channel.
+        channel: &'static str,
+        /// Lines that arrived as they were published.
+        received: usize,
+        /// Lines in the file.
+        expected: usize,
+    },
+    /// Stdout takes no more.
+    #[error("cannot write to stdout: {0}")]
+    Output(io::Error),
+    /// Threads or signals are not to be had.
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+}
+
+impl Error {
+    /// The whole chain of causes in one line, with a hint if there is one.
+    pub(crate) fn explain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        // The system's number of an error tells a reader nothing that its text does not.
+        let text = match text.rfind(" (os error ") {
+            Some(at) if text.ends_with(')') => &text[..at],
+            _ => &text,
+        };
+        format!("{text}{}", self.hint())
+    }
+
+    fn hint(&self) -> &'static str {
+        let Error::Connect(ConnectError {
+            cause: ConnectionError::Connect(cause),
+            ..
+        }) = self
+        else {
+            return "";
+        };
+        match cause.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                "; is nsqd running? `nsq dev` starts one"
+            }
+            _ => "",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_is_one_line_with_a_hint() {
+        let error = Error::from(ConnectError {
+            address: "127.0.0.1:4150".parse().unwrap(),
+            cause: ConnectionError::Connect(io::Error::from_raw_os_error(111)),
+        });
+        assert_eq!(
+            error.explain(),
+            "cannot connect to 127.0.0.1:4150: Connection refused; \
+             is nsqd running? `nsq dev` starts one"
+        );
+    }
+
+    #[test]
+    fn causes_follow_what_they_caused() {
+        let error = Error::from(ConnectError {
+            address: "/run/nsqd.sock".parse().unwrap(),
+            cause: ConnectionError::Http,
+        });
+        assert_eq!(
+            error.explain(),
+            "cannot connect to /run/nsqd.sock: \
+             this is an HTTP port; nsqd's TCP port is wanted, by default 4150"
+        );
+    }
+}

@@ -1,0 +1,226 @@
+use std::future::pending;
+
+use bytes::Bytes;
+use client::wire::{ChannelName, OK, put_response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::cluster::{Cluster, Settings};
+use crate::subscription::Subscription;
+
+async fn cluster() -> Cluster {
+    Cluster::start(Settings::default()).await.unwrap()
+}
+
+fn topic() -> TopicName {
+    TopicName::parse("orders").unwrap()
+}
+
+/// Publishes a file with this content.
+async fn publish_text(address: &Address, text: &[u8], options: Options) -> Result<Summary, Error> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let source = Source::open(Some(file.path())).unwrap();
+    publish(
+        address,
+        topic(),
+        source,
+        options,
+        &Progress::none(),
+        pending(),
+    )
+    .await
+}
+
+/// The next messages of the topic.
+async fn receive(address: &Address, count: usize) -> Vec<Bytes> {
+    let channel = ChannelName::parse("test").unwrap();
+    let mut subscription = Subscription::open(address, &topic(), &channel)
+        .await
+        .unwrap();
+    subscription.ready(100);
+    let mut bodies = Vec::new();
+    while bodies.len() < count {
+        let message = subscription.next().await.unwrap();
+        subscription.finish(message.id);
+        bodies.push(message.body);
+    }
+    subscription.close().await.unwrap();
+    bodies
+}
+
+#[tokio::test]
+async fn each_line_arrives_as_it_is() {
+    let cluster = cluster().await;
+    let address = cluster.nsqd_tcp_address();
+    let text = b"one\n\n\xff\0two\r\n\nlast";
+    let summary = publish_text(address, text, Options::default())
+        .await
+        .unwrap();
+    let expected = Summary {
+        messages: 3,
+        bytes: 13,
+        skipped: 2,
+    };
+    assert_eq!(summary, expected);
+    assert_eq!(
+        receive(address, 3).await,
+        [&b"one"[..], b"\xff\0two\r", b"last"]
+    );
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_lines_arrive_whatever_the_window() {
+    let cluster = cluster().await;
+    let address = cluster.nsqd_tcp_address();
+    let lines = (0..3000).map(|number| format!("{number}\n"));
+    let text = lines.collect::<Vec<_>>().concat();
+    for (batch, window) in [(1, 1), (1, 1000), (7, 3), (5000, 1)] {
+        let options = Options {
+            batch,
+            window,
+            ..Options::default()
+        };
+        let summary = publish_text(address, text.as_bytes(), options)
+            .await
+            .unwrap();
+        assert_eq!(summary.messages, 3000);
+        let mut bodies = receive(address, 3000).await;
+        bodies.sort_by_key(|body| str::from_utf8(body).unwrap().parse::<u32>().unwrap());
+        assert!(
+            bodies
+                .iter()
+                .map(|body| [body, &b"\n"[..]].concat())
+                .eq(text
+                    .split_inclusive('\n')
+                    .map(|line| line.as_bytes().to_vec()))
+        );
+    }
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn deferred_lines_arrive_later() {
+    let cluster = cluster().await;
+    let address = cluster.nsqd_tcp_address();
+    let delay = Duration::from_millis(300);
+    let options = Options {
+        defer: Some(GoDuration(delay)),
+        ..Options::default()
+    };
+    let started = std::time::Instant::now();
+    publish_text(address, b"one\ntwo\n", options).await.unwrap();
+    assert_eq!(receive(address, 2).await.len(), 2);
+    assert!(started.elapsed() >= delay);
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn lines_before_one_that_is_too_long_are_published() {
+    let cluster = cluster().await;
+    let address = cluster.nsqd_tcp_address();
+    let options = Options {
+        max_msg_size: 3,
+        ..Options::default()
+    };
+    let error = publish_text(address, b"one\ntwo\nthree\n", options)
+        .await
+        .unwrap_err();
+    assert!(error.explain().starts_with("line 3 has more than 3 bytes"));
+    assert_eq!(receive(address, 2).await, ["one", "two"]);
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_line_is_named() {
+    let cluster = cluster().await;
+    let options = Options {
+        max_msg_size: 2_000_000,
+        batch: 2,
+        ..Options::default()
+    };
+    let text = [&b"a\nb\nc\n"[..], &vec![b'x'; 1_500_000], b"\ne\n"].concat();
+    let error = publish_text(cluster.nsqd_tcp_address(), &text, options)
+        .await
+        .unwrap_err();
+    let text = error.explain();
+    assert!(
+        text.starts_with(
+            "lines 3 to 4 (the longest is line 4 with 1,500,000 bytes) not published: \
+             refused: E_BAD_MESSAGE"
+        ),
+        "{text}"
+    );
+    assert!(text.ends_with("2 messages were confirmed before"), "{text}");
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_input_after_the_last_whole_line() {
+    let cluster = cluster().await;
+    let address = cluster.nsqd_tcp_address();
+    let connection = connect(address, "test").await.unwrap();
+    let progress = Progress::none();
+    let options = Options {
+        rate: 1,
+        ..Options::default()
+    };
+    let publisher = Publisher::new(connection, address.clone(), topic(), options, &progress);
+    let (chunks_tx, chunks_rx) = mpsc::channel(4);
+    let (stop_tx, stop_rx) = oneshot::channel();
+    let stop = async { stop_rx.await.unwrap() };
+    let input = async {
+        let chunk = Bytes::from_static(b"one\ntwo\nthree\nhalf a li");
+        chunks_tx.send(Ok(chunk)).await.unwrap();
+        assert_eq!(receive(address, 1).await, ["one"]);
+        stop_tx.send(()).unwrap();
+        chunks_tx.closed().await;
+    };
+    let (summary, ()) = tokio::join!(publisher.run(chunks_rx, stop), input);
+    assert_eq!(summary.unwrap().messages, 3);
+    assert_eq!(receive(address, 2).await, ["two", "three"]);
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_daemon_that_dies_leaves_lines_in_doubt() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let nsqd = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut received = [0; 4096];
+        let mut ok = Vec::new();
+        put_response(&mut ok, OK);
+        // The handshake and the first command; what comes then is read and never answered.
+        for _ in 0..2 {
+            assert_ne!(stream.read(&mut received).await.unwrap(), 0);
+            stream.write_all(&ok).await.unwrap();
+        }
+        assert_ne!(stream.read(&mut received).await.unwrap(), 0);
+    };
+    let options = Options {
+        batch: 1,
+        window: 1,
+        ..Options::default()
+    };
+    let (error, ()) = tokio::join!(publish_text(&address, b"one\ntwo\n", options), nsqd);
+    assert_eq!(
+        error.unwrap_err().explain(),
+        "lines 2 to 2 perhaps not published: the connection was closed by nsqd; \
+         1 messages were confirmed before"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let Err(error) = Source::open(Some("/no/such/file".as_ref())) else {
+        panic!("there is no such file");
+    };
+    assert_eq!(
+        error.explain(),
+        "cannot read /no/such/file: No such file or directory"
+    );
+}
