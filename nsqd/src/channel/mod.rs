@@ -3,6 +3,7 @@
 //! One short lock guards the state; the log's lock is taken inside it, never the other way round. Consumers are rung
 //! after both are gone.
 
+mod claim;
 mod deferred;
 mod holds;
 mod in_flight;
@@ -16,15 +17,16 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use client::wire::{ATTEMPTS_AT, ChannelName, MessageId};
+use client::wire::{ChannelName, MessageId};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use claim::Claimed;
 pub use state::{ConsumerCounters, ConsumerId, Entry, NotHeld};
 
 use crate::clock::{Clock, Random};
-use crate::log::{Buffer, Claim, Depth, Log, Read, ReaderId, Segment, Waiter, frame_id};
+use crate::log::{Buffer, Depth, Log, ReaderId, Segment, Waiter};
 use crate::timers::Timers;
 use state::State;
 
@@ -68,21 +70,6 @@ struct Inner {
     armed: Option<Instant>,
     loaded: VecDeque<Arc<Buffer>>,
     loading: bool,
-}
-
-/// What a claim led to.
-#[derive(Debug)]
-pub enum Claimed {
-    /// There may be more.
-    Some,
-    /// All that can be delivered now was; the consumer is rung when there is more.
-    Waiting,
-    /// The consumer has as many messages as it wants.
-    NotReady,
-    /// The next message is in a segment on disk: [`Channel::load`] it, and the consumer is rung.
-    OnDisk(Arc<Segment>),
-    /// The channel is being deleted.
-    Exiting,
 }
 
 /// A consumer could not be added.
@@ -205,209 +192,6 @@ impl Channel {
             // It may have been rung for messages that it won't take now.
             self.ring_for(1);
         }
-    }
-
-    /// Hands messages to a consumer: appends their frames to `out`, as long as `out` is shorter than `bytes_max` and the
-    /// consumer is ready. Of `sample_rate` percent (0: all), chosen by chance; the others are finished unseen.
-    pub fn claim(
-        &self,
-        consumer: ConsumerId,
-        sample_rate: u8,
-        bytes_max: usize,
-        out: &mut Vec<u8>,
-    ) -> Claimed {
-        let mut inner = self.inner.lock();
-        if inner.state.exiting {
-            return Claimed::Exiting;
-        }
-        let now = self.shared.clock.now();
-        let outcome =
-            self.claim_while_ready(&mut inner, consumer, sample_rate, bytes_max, out, now);
-        self.arm(&mut inner);
-        let left = match outcome {
-            Claimed::Some | Claimed::NotReady => self.left_for_others(&inner),
-            _ => 0,
-        };
-        drop(inner);
-        self.ring_for(left);
-        outcome
-    }
-
-    /// How many messages this consumer leaves to others that wait: an append rings only once, until somebody has come
-    /// to the end of the log.
-    fn left_for_others(&self, inner: &Inner) -> u64 {
-        if inner.state.paused || inner.state.nobody_waits() {
-            return 0;
-        }
-        self.log.waiting(self.reader) + inner.state.again_count()
-    }
-
-    fn claim_while_ready(
-        &self,
-        inner: &mut Inner,
-        consumer: ConsumerId,
-        sample_rate: u8,
-        bytes_max: usize,
-        out: &mut Vec<u8>,
-        now: Instant,
-    ) -> Claimed {
-        let mut share = self.fair_share(inner, consumer);
-        loop {
-            let credit = inner.state.consumer(consumer).credit();
-            if credit == 0 {
-                return Claimed::NotReady;
-            }
-            if inner.state.paused {
-                inner.state.wait(consumer);
-                return Claimed::Waiting;
-            }
-            if out.len() >= bytes_max || share == 0 {
-                return Claimed::Some;
-            }
-            if let Some(entry) = inner.state.next_again(|| self.log.cursor(self.reader)) {
-                match self.claim_again(inner, consumer, entry, out, now) {
-                    Read::OnDisk => return Self::on_disk(inner, consumer, entry),
-                    Read::Copied => share -= 1,
-                    Read::Absent => {}
-                }
-                continue;
-            }
-            let count_max = credit.min(share).min(self.before_requeued(inner));
-            let start = out.len();
-            let count_max = u32::try_from(count_max).unwrap_or(u32::MAX);
-            match self
-                .log
-                .claim(self.reader, count_max, bytes_max - start, out)
-            {
-                Claim::Run {
-                    segment,
-                    first,
-                    count,
-                } => {
-                    inner.state.holds.add(&segment, count);
-                    let run = Run {
-                        segment: segment.number(),
-                        first,
-                        start,
-                    };
-                    Self::register(inner, consumer, run, out, now);
-                    self.sample(inner, consumer, sample_rate, start, out);
-                    share -= u64::from(count);
-                }
-                Claim::OnDisk(segment) => {
-                    inner.state.wait(consumer);
-                    return Claimed::OnDisk(segment);
-                }
-                Claim::Nothing if self.listen(inner) => {
-                    inner.loaded.clear();
-                    inner.state.wait(consumer);
-                    return Claimed::Waiting;
-                }
-                Claim::Nothing => {}
-            }
-        }
-    }
-
-    /// How many messages a consumer may take in one go, so that those who wait get theirs.
-    fn fair_share(&self, inner: &mut Inner, consumer: ConsumerId) -> u64 {
-        let others = inner.state.arrive(consumer);
-        if others == 0 {
-            return u64::MAX;
-        }
-        let available = self.log.waiting(self.reader) + inner.state.again_count();
-        available.div_ceil(others + 1).max(1)
-    }
-
-    fn before_requeued(&self, inner: &Inner) -> u64 {
-        if inner.state.has_requeued() {
-            inner
-                .state
-                .new_before_requeued(self.log.cursor(self.reader))
-        } else {
-            u64::MAX
-        }
-    }
-
-    /// Sees to it that the log rings when there is more; `false` if there is more already.
-    fn listen(&self, inner: &mut Inner) -> bool {
-        if !inner.listening {
-            inner.listening = self
-                .log
-                .wait(self.reader, || self.this() as Arc<dyn Waiter>);
-        }
-        inner.listening
-    }
-
-    fn claim_again(
-        &self,
-        inner: &mut Inner,
-        consumer: ConsumerId,
-        entry: Entry,
-        out: &mut Vec<u8>,
-        now: Instant,
-    ) -> Read {
-        let start = out.len();
-        let read = match inner.state.holds.segment(entry) {
-            Some(segment) => self.log.read(segment, entry.index, out),
-            None => Read::Absent,
-        };
-        match read {
-            Read::OnDisk => return read,
-            Read::Absent => inner.state.holds.release(entry),
-            Read::Copied => {
-                let frame = &mut out[start..];
-                let attempts = inner.state.claim(consumer, frame_id(frame), entry, now);
-                frame[ATTEMPTS_AT..ATTEMPTS_AT + 2].copy_from_slice(&attempts.to_be_bytes());
-            }
-        }
-        inner.state.take_again();
-        read
-    }
-
-    fn on_disk(inner: &mut Inner, consumer: ConsumerId, entry: Entry) -> Claimed {
-        inner.state.wait(consumer);
-        let segment = inner
-            .state
-            .holds
-            .segment(entry)
-            .expect("it was read from there just now");
-        Claimed::OnDisk(Arc::clone(segment))
-    }
-
-    /// Notes that the frames of a run are in flight.
-    fn register(inner: &mut Inner, consumer: ConsumerId, run: Run, out: &[u8], now: Instant) {
-        for (index, frame) in (run.first..).zip(frames(&out[run.start..])) {
-            let entry = Entry {
-                segment: run.segment,
-                index,
-                attempts: 0,
-            };
-            inner.state.claim(consumer, frame_id(frame), entry, now);
-        }
-    }
-
-    /// Takes out of `out[start..]` what chance does not let through, and finishes it.
-    fn sample(
-        &self,
-        inner: &mut Inner,
-        consumer: ConsumerId,
-        rate: u8,
-        start: usize,
-        out: &mut Vec<u8>,
-    ) {
-        if rate == 0 {
-            return;
-        }
-        let mut kept = Vec::new();
-        for frame in frames(&out[start..]) {
-            if self.shared.random.next_u64() % 100 < u64::from(rate) {
-                kept.extend_from_slice(frame);
-            } else {
-                inner.state.discard(consumer, frame_id(frame));
-            }
-        }
-        out.truncate(start);
-        out.extend_from_slice(&kept);
     }
 
     /// A consumer is done with messages; `failed` is told of each that it does not hold.
@@ -659,24 +443,6 @@ impl Inner {
             .map(|(_, consumer)| Arc::clone(&consumer.bell))
             .collect()
     }
-}
-
-/// Where a run of frames came from and where it is in the output.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    segment: u64,
-    first: u32,
-    start: usize,
-}
-
-/// The message frames that lie one after the other in `bytes`.
-fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let size = u32::from_be_bytes(*bytes.first_chunk()?);
-        let (frame, rest) = bytes.split_at(size as usize + 4);
-        bytes = rest;
-        Some(frame)
-    })
 }
 
 fn ring_all(bells: Vec<Arc<Notify>>) {
