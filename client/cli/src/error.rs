@@ -5,6 +5,8 @@ use std::io;
 
 use client::connection::{Address, ConnectError, ConnectionError};
 
+use crate::figures;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -39,7 +41,7 @@ pub(crate) enum Error {
         max: usize,
     },
     /// Not everything was published.
-    #[error("{lines} not published: {cause}; {confirmed} messages were confirmed before")]
+    #[error("{lines} not published: {cause}; confirmed before: {}", figures::messages(*confirmed))]
     Unpublished {
         /// Which lines, and what is known of them.
         lines: String,

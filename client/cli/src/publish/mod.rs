@@ -163,6 +163,6 @@ pub(crate) async fn publish(
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, Error> {
     let connection = connect(address, "to_nsq").await?;
-    let publisher = Publisher::new(connection, address.clone(), topic, options, progress);
+    let publisher = Publisher::new(connection, topic, options, progress);
     publisher.run(source.read(), stop).await
 }

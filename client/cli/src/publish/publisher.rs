@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Instant;
 
 use bytes::Bytes;
-use client::connection::{Address, Connection, ConnectionError, Reader, Writer, is_heartbeat};
+use client::connection::{Connection, ConnectionError, Reader, Writer, is_heartbeat};
 use client::wire::{Command, Frame, OK, TopicName};
 
 use super::batch::{About, Batch};
@@ -23,7 +23,6 @@ const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 pub(super) struct Publisher<'a> {
     reader: Reader,
     writer: Writer,
-    address: Address,
     topic: TopicName,
     options: Options,
     progress: &'a Progress,
@@ -38,12 +37,13 @@ pub(super) struct Publisher<'a> {
     /// Why the input ended early; told once what was before it is confirmed.
     input_error: Option<Error>,
     summary: Summary,
+    /// Number of the last line confirmed.
+    confirmed_line: u64,
 }
 
 impl<'a> Publisher<'a> {
     pub(super) fn new(
         connection: Connection,
-        address: Address,
         topic: TopicName,
         options: Options,
         progress: &'a Progress,
@@ -52,7 +52,6 @@ impl<'a> Publisher<'a> {
         Publisher {
             reader,
             writer,
-            address,
             topic,
             progress,
             lines: Lines::new(options.delimiter.clone(), options.max_msg_size),
@@ -62,6 +61,7 @@ impl<'a> Publisher<'a> {
             input_open: true,
             input_error: None,
             summary: Summary::default(),
+            confirmed_line: 0,
             options,
         }
     }
@@ -225,6 +225,8 @@ impl<'a> Publisher<'a> {
         };
         self.summary.messages += about.messages;
         self.summary.bytes += about.bytes as u64;
+        self.confirmed_line = about.last_line;
+        // Bodies, and about one byte of delimiter for each line.
         let input_bytes = self.summary.bytes + about.last_line;
         self.progress.confirmed(input_bytes, self.summary.messages);
         Ok(())
@@ -241,11 +243,12 @@ impl<'a> Publisher<'a> {
 
     /// The connection is gone; what became of unconfirmed commands nobody knows.
     fn lost(&self, cause: ConnectionError) -> Error {
-        let (Some(first), Some(last)) = (self.unconfirmed.front(), self.unconfirmed.back()) else {
-            let address = self.address.clone();
-            return Error::Connection { address, cause };
+        let lines = match (self.unconfirmed.front(), self.unconfirmed.back()) {
+            (Some(first), Some(last)) => {
+                format!("lines {} to {} perhaps", first.first_line, last.last_line)
+            }
+            _ => format!("lines after {}", self.confirmed_line),
         };
-        let lines = format!("lines {} to {} perhaps", first.first_line, last.last_line);
         self.unpublished(lines, cause)
     }
 
