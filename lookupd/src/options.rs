@@ -76,7 +76,7 @@ pub struct Flags {
     pub tombstone_lifetime: GoDuration,
     #[arg(long, default_value = "100000", value_parser = integer::<i64>, help = "Most topics and channels that one nsqd may register, from 1")]
     pub max_registrations: i64,
-    #[arg(long, default_value = "1000000", value_parser = integer::<i64>, help = "Most topics and channels known in all, from 1; about 500 bytes each")]
+    #[arg(long, default_value = "1000000", value_parser = integer::<i64>, help = "Most topics and channels known in all, from 1; about 300 bytes each")]
     pub max_names: i64,
 }
 

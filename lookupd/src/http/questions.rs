@@ -1,18 +1,18 @@
-//! What is registered. Each answer is a copy made under the lock, and encoded after it.
+//! What is registered. Each answer is copied under the lock, and encoded without it.
 
 use std::sync::Arc;
 
 use client::daemon::http::{HttpError, Request, Response};
 use client::wire::{ChannelName, TopicName};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::topic;
 use crate::directory::Directory;
-use crate::registry::Node;
+use crate::registry::{Entry, Node};
 
 /// GET `/topics`.
 pub(super) async fn topics(directory: Arc<Directory>, _: Request) -> Result<Response, HttpError> {
-    #[derive(Serialize)]
+    #[derive(serde::Serialize)]
     struct Topics {
         topics: Vec<TopicName>,
     }
@@ -25,7 +25,7 @@ pub(super) async fn channels(
     directory: Arc<Directory>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    #[derive(Serialize)]
+    #[derive(serde::Serialize)]
     struct Channels {
         channels: Vec<ChannelName>,
     }
@@ -49,7 +49,7 @@ pub(super) async fn lookup(
 
 /// GET `/nodes`: every nsqd with its topics.
 pub(super) async fn nodes(directory: Arc<Directory>, _: Request) -> Result<Response, HttpError> {
-    #[derive(Serialize)]
+    #[derive(serde::Serialize)]
     struct Nodes {
         producers: Vec<Node>,
     }
@@ -60,9 +60,46 @@ pub(super) async fn nodes(directory: Arc<Directory>, _: Request) -> Result<Respo
     .await
 }
 
-/// GET `/debug`: everything.
+/// GET `/debug`: every registration that somebody has, `category:key:subkey` to its nsqds, keys sorted.
 pub(super) async fn debug(directory: Arc<Directory>, _: Request) -> Result<Response, HttpError> {
-    aside(move || Response::json(&directory.with(|registry, _| registry.debug()))).await
+    aside(move || Response::json(&Everything(&directory))).await
+}
+
+/// All registrations. They are too many to be copied at once: each topic is copied when its turn has come, so that the
+/// answer is a picture of each topic, and nobody waits for all of it.
+struct Everything<'a>(&'a Directory);
+
+impl Serialize for Everything<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let directory = self.0;
+        let topics = directory.with(|registry, _| registry.topics());
+        let mut everything = serializer.serialize_map(None)?;
+        for topic in &topics {
+            let channels = directory.with(|registry, _| registry.channel_entries(topic.as_str()));
+            for (channel, entries) in channels {
+                put(
+                    &mut everything,
+                    &format!("channel:{topic}:{channel}"),
+                    &entries,
+                )?;
+            }
+        }
+        let peers = directory.with(|registry, _| registry.peers());
+        put(&mut everything, "client::", &peers)?;
+        for topic in &topics {
+            let entries = directory.with(|registry, _| registry.topic_entries(topic.as_str()));
+            put(&mut everything, &format!("topic:{topic}:"), &entries)?;
+        }
+        everything.end()
+    }
+}
+
+/// Adds a key, unless nobody is registered with it.
+fn put<M: SerializeMap>(map: &mut M, key: &str, entries: &[Entry]) -> Result<(), M::Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    map.serialize_entry(key, entries)
 }
 
 /// Makes a long answer on a thread where it keeps no connection waiting.

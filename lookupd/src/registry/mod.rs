@@ -162,18 +162,15 @@ impl Registry {
         channel: Option<NameRef<'_>>,
     ) -> Result<Registered, LimitError> {
         let mut registered = Registered::default();
-        let id = self.topic_or_create(topic)?;
-        if !self.topics[id.slot()].producers.contains(peer) {
-            self.count_registration(peer)?;
-            self.topics[id.slot()].producers.insert(peer);
-            registered.topic = self.peers[peer.slot()].topics.insert(id);
-        }
-        let Some(channel) = channel else {
-            return Ok(registered);
+        let id = match self.topic_ids.get(topic.as_str()) {
+            Some(id) if self.topics[id.slot()].producers.contains(peer) => *id,
+            _ => {
+                registered.topic = true;
+                self.join_topic(peer, topic)?
+            }
         };
-        if !self.channel_or_create(id, channel)?.contains(peer) {
-            self.count_registration(peer)?;
-            registered.channel = self.channel_or_create(id, channel)?.insert(peer);
+        if let Some(channel) = channel {
+            registered.channel = self.join_channel(peer, id, channel)?;
         }
         Ok(registered)
     }
@@ -289,6 +286,33 @@ impl Registry {
         count
     }
 
+    fn join_topic(&mut self, peer: PeerId, name: NameRef<'_>) -> Result<TopicId, LimitError> {
+        self.check_registrations(peer)?;
+        let id = self.topic_or_create(name)?;
+        self.topics[id.slot()].producers.insert(peer);
+        let peer = &mut self.peers[peer.slot()];
+        peer.topics.insert(id);
+        peer.registrations += 1;
+        Ok(id)
+    }
+
+    /// False if `peer` had the channel.
+    fn join_channel(
+        &mut self,
+        peer: PeerId,
+        topic: TopicId,
+        name: NameRef<'_>,
+    ) -> Result<bool, LimitError> {
+        let channel = self.topics[topic.slot()].channels.get(name.as_str());
+        if channel.is_some_and(|producers| producers.contains(peer)) {
+            return Ok(false);
+        }
+        self.check_registrations(peer)?;
+        self.channel_or_create(topic, name)?.insert(peer);
+        self.peers[peer.slot()].registrations += 1;
+        Ok(true)
+    }
+
     fn topic_or_create(&mut self, name: NameRef<'_>) -> Result<TopicId, LimitError> {
         if let Some(id) = self.topic_ids.get(name.as_str()) {
             return Ok(*id);
@@ -305,18 +329,15 @@ impl Registry {
         topic: TopicId,
         name: NameRef<'_>,
     ) -> Result<&mut SortedSet<PeerId>, LimitError> {
-        let is_known = self.topics[topic.slot()]
+        if !self.topics[topic.slot()]
             .channels
-            .contains_key(name.as_str());
-        if !is_known {
+            .contains_key(name.as_str())
+        {
             self.check_names()?;
             self.channels += 1;
         }
         let channels = &mut self.topics[topic.slot()].channels;
-        if !is_known {
-            channels.insert(name.to_channel(), SortedSet::default());
-        }
-        Ok(channels.get_mut(name.as_str()).expect("inserted above"))
+        Ok(channels.entry(name.to_channel()).or_default())
     }
 
     fn check_names(&self) -> Result<(), LimitError> {
@@ -329,14 +350,14 @@ impl Registry {
         }
     }
 
-    fn count_registration(&mut self, peer: PeerId) -> Result<(), LimitError> {
+    fn check_registrations(&self, peer: PeerId) -> Result<(), LimitError> {
         let max = self.rules.max_registrations;
-        let registrations = &mut self.peers[peer.slot()].registrations;
-        if *registrations >= max {
-            return Err(LimitError::Registrations { max });
+        let is_full = self.peers[peer.slot()].registrations >= max;
+        if is_full {
+            Err(LimitError::Registrations { max })
+        } else {
+            Ok(())
         }
-        *registrations += 1;
-        Ok(())
     }
 
     /// Counts one registration less for each of `producers`.

@@ -1,11 +1,11 @@
 //! What the registry is asked: topics, channels, producers, nodes. Nothing changes in here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use client::wire::{ChannelName, TopicName};
 
 use super::answers::{Counts, Entry, Lookup, Node, Producer};
+use super::set::SortedSet;
 use super::topic::Topic;
 use super::{Peer, PeerId, Registry, small};
 use crate::clock::Timestamp;
@@ -45,40 +45,40 @@ impl Registry {
             .collect()
     }
 
-    /// Returns every registration that somebody has, as `category:key:subkey`. Copies everything.
-    pub fn debug(&self) -> BTreeMap<String, Vec<Entry>> {
-        let mut entries = BTreeMap::new();
-        let everybody = self.peers.iter().map(|(slot, _)| PeerId(small(slot)));
-        let mut add = |key: String, registered: Vec<Entry>| {
-            if !registered.is_empty() {
-                entries.insert(key, registered);
-            }
-        };
-        add(
-            "client::".to_owned(),
-            everybody.map(|peer| self.entry(peer, None)).collect(),
-        );
-        for (
-            _,
-            Topic {
-                name,
-                producers,
-                tombstones,
-                channels,
-            },
-        ) in &self.topics
-        {
-            let tombstone = |peer| tombstones.get(&peer).copied();
-            let on_topic = producers
+    /// Returns every peer, active or not.
+    pub fn peers(&self) -> Vec<Entry> {
+        let peers = self.peers.iter().map(|(slot, _)| PeerId(small(slot)));
+        peers.map(|peer| self.entry(peer, None)).collect()
+    }
+
+    /// Returns whoever has the topic, active or not, hidden or not.
+    pub fn topic_entries(&self, topic: &str) -> Vec<Entry> {
+        let topic = self.topic(topic).into_iter();
+        let producers = topic.flat_map(|topic| {
+            let tombstone = |peer| topic.tombstones.get(&peer).copied();
+            topic
+                .producers
                 .iter()
-                .map(|peer| self.entry(peer, tombstone(peer)));
-            add(format!("topic:{name}:"), on_topic.collect());
-            for (channel, producers) in channels {
-                let on_channel = producers.iter().map(|peer| self.entry(peer, None));
-                add(format!("channel:{name}:{channel}"), on_channel.collect());
-            }
-        }
-        entries
+                .map(move |peer| (peer, tombstone(peer)))
+        });
+        producers
+            .map(|(peer, tombstoned_at)| self.entry(peer, tombstoned_at))
+            .collect()
+    }
+
+    /// Returns the channels of the topic with whoever has them, active or not.
+    pub fn channel_entries(&self, topic: &str) -> Vec<(ChannelName, Vec<Entry>)> {
+        let channels = self
+            .topic(topic)
+            .into_iter()
+            .flat_map(|topic| &topic.channels);
+        let entries = |producers: &SortedSet<PeerId>| {
+            let producers = producers.iter();
+            producers.map(|peer| self.entry(peer, None)).collect()
+        };
+        channels
+            .map(|(name, producers)| (name.clone(), entries(producers)))
+            .collect()
     }
 
     /// Returns how much there is.

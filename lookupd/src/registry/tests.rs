@@ -271,7 +271,7 @@ fn silent_peers_are_hidden_until_they_ping() {
     assert_eq!(world.nodes(), ["b: x"]);
     assert_eq!(world.registry.counts(world.now).inactive_producers, 1);
     assert_eq!(
-        world.registry.debug()["topic:x:"].len(),
+        world.registry.topic_entries("x").len(),
         2,
         "/debug hides nobody"
     );
@@ -312,7 +312,7 @@ fn a_tombstone_hides_one_topic_of_a_node_for_its_lifetime() {
     world.wait(SECOND);
     assert_eq!(world.lookup("x"), "c | a b");
     assert_eq!(world.nodes(), ["a: x y", "b: x y"]);
-    let entries = &world.registry.debug()["topic:x:"];
+    let entries = world.registry.topic_entries("x");
     let at: Vec<_> = entries.iter().map(|entry| entry.tombstoned_at).collect();
     assert_eq!(at, [Some(START + 44 * SECOND), None], "/debug remembers it");
 }
@@ -434,6 +434,15 @@ fn limits_refuse_what_is_new_and_nothing_else() {
         world.registry.register(a, name("x"), Some(name("d"))),
         refused
     );
+    assert_eq!(
+        world.registry.register(a, name("w#ephemeral"), None),
+        refused
+    );
+    assert_eq!(
+        world.topics(),
+        "x y",
+        "what is refused is not created either"
+    );
     world.unregister(a, "y");
     world.register(a, "z");
 
@@ -456,19 +465,39 @@ fn limits_refuse_what_is_new_and_nothing_else() {
 }
 
 #[test]
-fn debug_has_the_keys_and_fields_of_the_reference() {
+fn entries_tell_every_registration_with_the_fields_of_the_reference() {
     let mut world = World::new();
-    assert_eq!(
-        serde_json::to_string(&world.registry.debug()).unwrap(),
-        "{}"
-    );
     let a = world.connect("nodea");
     world.register(a, "x/c1");
-    world.registry.create_topic(name("empty")).unwrap();
-    let entry = r#"[{"broadcast_address":"nodea","hostname":"","http_port":4151,"id":"nodea:50000","last_update":1795229001000000000,"tcp_port":4150,"tombstoned":false,"tombstoned_at":-6795364578871345152,"topology_region":"","topology_zone":"","version":"1.3.0"}]"#;
-    let expected = format!(r#"{{"channel:x:c1":{entry},"client::":{entry},"topic:x:":{entry}}}"#);
+    world
+        .registry
+        .create_channel(name("x"), name("empty"))
+        .unwrap();
+    let entry = r#"{"broadcast_address":"nodea","hostname":"","http_port":4151,"id":"nodea:50000","last_update":1795229001000000000,"tcp_port":4150,"tombstoned":false,"tombstoned_at":-6795364578871345152,"topology_region":"","topology_zone":"","version":"1.3.0"}"#;
+    let json = |entries: &[Entry]| serde_json::to_string(entries).unwrap();
+    let one = format!("[{entry}]");
+    assert_eq!(json(&world.registry.peers()), one);
+    assert_eq!(json(&world.registry.topic_entries("x")), one);
+    assert!(world.registry.topic_entries("nosuch").is_empty());
+    let channels = world.registry.channel_entries("x");
+    let names: Vec<&str> = channels.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["c1", "empty"]);
     assert_eq!(
-        serde_json::to_string(&world.registry.debug()).unwrap(),
-        expected
+        (json(&channels[0].1).as_str(), json(&channels[1].1).as_str()),
+        (one.as_str(), "[]")
+    );
+
+    world.registry.tombstone("x", "nodea:4151", world.now);
+    let hidden = entry
+        .replace("false", "true")
+        .replace("-6795364578871345152", "1795229001000000000");
+    assert_eq!(
+        json(&world.registry.topic_entries("x")),
+        format!("[{hidden}]")
+    );
+    assert_eq!(
+        json(&world.registry.channel_entries("x")[0].1),
+        one,
+        "only its topic is hidden"
     );
 }
