@@ -445,6 +445,7 @@ fn limits_refuse_what_is_new_and_nothing_else() {
     );
     world.unregister(a, "y");
     world.register(a, "z");
+    world.registry.create_channel(name("x"), name("d")).unwrap();
 
     let refused = LimitError::Names { max: 5 };
     assert_eq!(world.registry.register(b, name("w"), None), Err(refused));
