@@ -1,7 +1,7 @@
 //! nsqlookupd: knows which nsqd has which topic, as long as the nsqd says so.
 //!
-//! The way of a registration: a [`session`] reads it from an nsqd's connection and notes it in the [`registry`];
-//! a consumer's `GET /lookup` finds it there, through [`http`]. The README's section *Inside* has the map.
+//! The way of a registration: a `session` reads it from an nsqd's connection and notes it in the [`registry`];
+//! a consumer's `GET /lookup` finds it there, through `http`. The README's section *Inside* has the map.
 
 mod clock;
 mod directory;

@@ -311,7 +311,7 @@ async fn a_tombstone_hides_a_node_until_it_ends_or_the_node_unregisters() {
 
 #[tokio::test]
 async fn silent_nsqds_vanish_until_they_ping_and_lost_ones_at_once() {
-    let mut world = World::start(&["--inactive-producer-timeout=200ms"]).await;
+    let mut world = World::start(&["--inactive-producer-timeout=1s"]).await;
     world.until_hosts(&[]).await;
     assert_eq!(get(&world.daemon, "/nodes").await, r#"{"producers":[]}"#);
     assert!(get(&world.daemon, "/debug").await.contains("client::"));
