@@ -1,20 +1,30 @@
-//! Where the nsqd under test comes from.
+//! Where the daemons under test come from.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 static NSQD: OnceLock<PathBuf> = OnceLock::new();
+static NSQLOOKUPD: OnceLock<PathBuf> = OnceLock::new();
 
 /// The nsqd to test: what `NSQD_BIN` names, otherwise the one of this workspace.
 ///
 /// `cargo test` builds the library of nsqd, but not always its program, and an old program would be tested without
 /// anybody noticing; so it is built here once per test run, beside the test binary and in the same profile.
 pub fn nsqd() -> &'static Path {
-    NSQD.get_or_init(|| std::env::var_os("NSQD_BIN").map_or_else(build, PathBuf::from))
+    NSQD.get_or_init(|| chosen("NSQD_BIN").unwrap_or_else(|| build("nsqd")))
 }
 
-/// Tests this program instead. Has no effect once one was started.
+/// The nsqlookupd to test, likewise: what `NSQLOOKUPD_BIN` names, otherwise the one of this workspace.
+pub fn nsqlookupd() -> &'static Path {
+    NSQLOOKUPD.get_or_init(|| chosen("NSQLOOKUPD_BIN").unwrap_or_else(|| build("nsqlookupd")))
+}
+
+fn chosen(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from)
+}
+
+/// Tests this nsqd instead. Has no effect once one was started.
 pub fn choose(program: PathBuf) {
     let _ = NSQD.set(program);
 }
@@ -29,7 +39,7 @@ fn profile_dir() -> PathBuf {
     }
 }
 
-fn build() -> PathBuf {
+fn build(name: &str) -> PathBuf {
     let profile_dir = profile_dir();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // The whole workspace with one binary chosen: the same features, so nothing is compiled twice.
@@ -38,7 +48,7 @@ fn build() -> PathBuf {
         "--quiet",
         "--workspace",
         "--bin",
-        "nsqd",
+        name,
         "--manifest-path",
     ]);
     cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml"));
@@ -53,7 +63,7 @@ fn build() -> PathBuf {
     let status = cargo.status().expect("cargo can be started");
     assert!(
         status.success(),
-        "nsqd does not build; NSQD_BIN may name a built one"
+        "{name} does not build; NSQD_BIN and NSQLOOKUPD_BIN may name built ones"
     );
-    profile_dir.join("nsqd")
+    profile_dir.join(name)
 }

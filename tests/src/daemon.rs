@@ -238,6 +238,11 @@ impl Nsqd {
         process::rss_bytes(self.process.id())
     }
 
+    /// The most memory that was resident since its start, in bytes.
+    pub fn peak_rss_bytes(&self) -> u64 {
+        process::peak_rss_bytes(self.process.id())
+    }
+
     /// Processor time used since its start.
     pub fn cpu_time(&self) -> Duration {
         process::cpu_time(self.process.id())

@@ -3,14 +3,23 @@
 use std::fs;
 use std::time::Duration;
 
-/// Resident memory in bytes (`VmRSS`).
+/// Resident memory in bytes.
 pub fn rss_bytes(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    memory_bytes(pid, "VmRSS:")
+}
+
+/// The most memory that was resident since the process started, in bytes.
+pub fn peak_rss_bytes(pid: u32) -> u64 {
+    memory_bytes(pid, "VmHWM:")
+}
+
+fn memory_bytes(pid: u32, key: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
     let kib = line
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .expect("VmRSS is in kB");
-    kib.trim().parse::<u64>().expect("VmRSS is a number") * 1024
+        .and_then(|line| line.strip_suffix(" kB"))
+        .expect("it is in kB");
+    kib.trim().parse::<u64>().expect("it is a number") * 1024
 }
 
 /// Processor time used so far, in user and system mode, by all threads.

@@ -38,7 +38,7 @@ impl Log {
             self.recycle(&mut state);
         }
         for (id, body) in (stamp.first_id..).zip(bodies) {
-            if state.open.buffer.bytes() >= self.memory.segment_bytes() {
+            if !state.open.buffer.has_room(body) {
                 self.seal(&mut state);
             }
             state
@@ -114,7 +114,7 @@ impl Log {
         body: &[u8],
         tag: Tag,
     ) -> (Arc<Segment>, u32) {
-        if state.side.buffer.bytes() >= self.memory.segment_bytes() {
+        if !state.side.buffer.has_room(body) {
             self.seal_side(state);
         }
         let index = state.side.buffer.count();
@@ -152,6 +152,7 @@ impl Log {
     }
 
     fn release(&self, state: &mut State) {
+        state.trim();
         self.recycle(state);
         if state.open.buffer.count() == 0 && state.open.buffer.is_warm() {
             state.open.buffer = self.memory.buffer();

@@ -5,13 +5,15 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use client::wire::{MessageId, put_message};
+use client::wire::{BODY_AT, MessageId, put_message};
 use parking_lot::Mutex;
 
 use crate::allocator;
 
-/// Buffers kept for reuse at most; what is idle beyond them goes back to the system.
-const SPARE_BUFFERS_MAX: usize = 8;
+/// Memory that is kept for reuse in any case.
+const SPARE_BYTES_MIN: usize = 8 << 20;
+/// Up to here a buffer grows by doubling.
+const SMALL_BYTES: usize = 64 << 10;
 /// How far above the budget memory may go while segments are on their way to disk.
 const SLACK_BYTES: usize = 24 << 20;
 /// Freed memory that is worth giving back to the system.
@@ -27,10 +29,17 @@ pub struct Memory {
     used: AtomicUsize,
     /// The most that was used since the last look.
     peak: AtomicUsize,
-    spare: Mutex<Vec<Parts>>,
+    spare: Mutex<Spare>,
     images: Mutex<Vec<Vec<u8>>>,
     /// Why segments can't be spilled at the moment.
     fault: Mutex<Option<String>>,
+}
+
+/// Allocations that wait to be used again.
+#[derive(Debug, Default)]
+struct Spare {
+    parts: Vec<Parts>,
+    bytes: usize,
 }
 
 /// The allocations of a buffer that is empty.
@@ -62,17 +71,6 @@ impl Memory {
     /// Bytes held by the messages in memory, capacity included.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
-    }
-
-    /// Gives memory back to the system if a backlog has gone since the last call; called every few seconds. Blocks.
-    pub fn trim(&self) {
-        let used = self.used();
-        let peak = self.peak.swap(used, Ordering::Relaxed);
-        if peak - used.min(peak) > TRIM_BYTES {
-            self.spare.lock().clear();
-            self.images.lock().clear();
-            allocator::trim();
-        }
     }
 
     /// Whether messages take more memory than the budget allows, so that segments must go to disk.
@@ -119,16 +117,52 @@ impl Memory {
         }
     }
 
+    /// Keeps the allocations of a segment for the next one, within the budget. They are handed from thread to thread this
+    /// way, where the allocator would hold the freed memory of each thread for itself.
     fn keep(&self, mut parts: Parts) {
         let reusable = self.segment_bytes..=self.segment_bytes * 2;
         if reusable.contains(&parts.frames.capacity()) {
             parts.frames.clear();
             parts.ends.clear();
+            let bytes = parts.bytes();
             let mut spare = self.spare.lock();
-            if spare.len() < SPARE_BUFFERS_MAX {
-                spare.push(parts);
+            if self.used() + spare.bytes + bytes <= self.budget + SLACK_BYTES {
+                spare.bytes += bytes;
+                spare.parts.push(parts);
             }
         }
+    }
+
+    /// Gives memory back to the system that was not needed since the last call; called every few seconds. Blocks.
+    pub fn trim(&self) {
+        let needed = self.peak.swap(self.used(), Ordering::Relaxed).max(SPARE_BYTES_MIN);
+        let mut unneeded = Vec::new();
+        let mut spare = self.spare.lock();
+        while self.used() + spare.bytes > needed
+            && let Some(parts) = spare.take()
+        {
+            unneeded.push(parts);
+        }
+        drop(spare);
+        let bytes: usize = unneeded.iter().map(Parts::bytes).sum();
+        drop(unneeded);
+        if bytes > TRIM_BYTES {
+            allocator::trim();
+        }
+    }
+}
+
+impl Spare {
+    fn take(&mut self) -> Option<Parts> {
+        let parts = self.parts.pop()?;
+        self.bytes -= parts.bytes();
+        Some(parts)
+    }
+}
+
+impl Parts {
+    fn bytes(&self) -> usize {
+        self.frames.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 }
 
@@ -158,9 +192,7 @@ pub struct Buffer {
 impl Buffer {
     /// Appends a message; the caller sees to it that the buffer stays below 4 GiB.
     pub fn push(&mut self, timestamp_ns: i64, id: MessageId, body: &[u8]) {
-        if self.frames.capacity() == 0 {
-            self.warm();
-        }
+        self.make_room(BODY_AT + body.len());
         put_message(&mut self.frames, timestamp_ns, 1, id, body);
         self.end_frame();
     }
@@ -186,6 +218,7 @@ impl Buffer {
 
     /// Appends copies of the messages of another buffer.
     pub(super) fn extend(&mut self, other: &Self, range: Range<u32>) {
+        self.make_room(other.frames(range.clone()).len());
         for index in range {
             self.frames.extend_from_slice(other.frame(index));
             self.end_frame();
@@ -193,13 +226,36 @@ impl Buffer {
         }
     }
 
+    /// Whether a message still belongs in a segment of the usual size; one always does.
+    pub(super) fn has_room(&self, body: &[u8]) -> bool {
+        self.count() == 0 || self.frames.len() + BODY_AT + body.len() <= self.memory.segment_bytes
+    }
+
+    fn make_room(&mut self, bytes: usize) {
+        if self.frames.capacity() - self.frames.len() < bytes {
+            self.grow(bytes);
+        }
+    }
+
+    /// Takes memory for `bytes` more: a spare buffer if there is one, else doubling while it is small, and then all that a
+    /// segment takes at once, so that the allocator sees one size and the next segment fits where this one was.
     #[cold]
-    fn warm(&mut self) {
-        if let Some(Parts { frames, ends }) = self.memory.spare.lock().pop() {
-            self.frames = frames;
-            // Places of absent messages may be there already.
-            let absent = std::mem::replace(&mut self.ends, ends);
-            self.ends.extend(absent);
+    fn grow(&mut self, bytes: usize) {
+        let needed = self.frames.len() + bytes;
+        if needed <= self.memory.segment_bytes
+            && let Some(Parts {
+                mut frames,
+                mut ends,
+            }) = self.memory.spare.lock().take()
+        {
+            frames.extend_from_slice(&self.frames);
+            ends.extend_from_slice(&self.ends);
+            (self.frames, self.ends) = (frames, ends);
+        } else if needed <= SMALL_BYTES {
+            self.frames.reserve(bytes);
+        } else {
+            let target = needed.max(self.memory.segment_bytes);
+            self.frames.reserve_exact(target - self.frames.len());
         }
     }
 

@@ -8,12 +8,14 @@ use tokio::runtime::Runtime;
 
 use crate::{mib, print};
 
+/// The byte budget that memory is held against.
+const BUDGET: &str = "--mem-queue-bytes=256MiB";
 const BODY_BYTES: usize = 1000;
 const BATCH: usize = 100;
 
 /// Publishes so many bytes which nobody consumes, and starts again over them.
 pub(crate) fn measure(bytes: usize) {
-    let mut nsqd = Nsqd::start(&[]);
+    let mut nsqd = Nsqd::start(&[BUDGET]);
     nsqd.act("/topic/create?topic=t");
     nsqd.act("/channel/create?topic=t&channel=c");
     let messages = bytes / BODY_BYTES / BATCH * BATCH;
@@ -34,7 +36,11 @@ pub(crate) fn measure(bytes: usize) {
         start.elapsed().as_secs_f64(),
         "s",
     );
-    print("backlog: memory", mib(nsqd.rss_bytes()), "MiB");
+    print(
+        "backlog: most memory, of a budget of 256 MiB",
+        mib(nsqd.peak_rss_bytes()),
+        "MiB",
+    );
     let start = Instant::now();
     assert!(nsqd.terminate().success());
     print("backlog: time to stop", start.elapsed().as_secs_f64(), "s");
@@ -47,4 +53,20 @@ pub(crate) fn measure(bytes: usize) {
         "MiB",
     );
     assert_eq!(nsqd.channel("t", "c")["depth"], messages, "nothing is lost");
+    let start = Instant::now();
+    let drained = load::consume(nsqd.tcp(), "t", "c", 2500, messages);
+    Runtime::new()
+        .expect("a runtime can be made")
+        .block_on(drained)
+        .expect("every message is delivered");
+    print(
+        "backlog: time to drain it",
+        start.elapsed().as_secs_f64(),
+        "s",
+    );
+    print(
+        "backlog: most memory while it was drained",
+        mib(nsqd.peak_rss_bytes()),
+        "MiB",
+    );
 }
