@@ -58,6 +58,8 @@ enum Body {
 struct Output {
     file: Option<Box<dyn DiskFile>>,
     length: u64,
+    /// The file is there, open or not.
+    exists: bool,
 }
 
 impl Segment {
@@ -91,6 +93,7 @@ impl Segment {
         let segment = Self::open(header.number, header.lane, base, header.epoch, directory);
         segment.count.set(header.count).expect("just created");
         segment.written.store(header.count, Ordering::Relaxed);
+        segment.output.lock().exists = true;
         *segment.body.lock() = Body::Disk(Weak::new());
         segment
     }
@@ -161,12 +164,13 @@ impl Segment {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
         if output.file.is_none() {
-            output.file = Some(self.directory.create_file(&self.name())?);
-            output.length = 0;
+            output.file = Some(self.open_output(output.exists)?);
+            output.exists = true;
         }
         let Output {
             file: Some(file),
             length,
+            ..
         } = &mut *output
         else {
             return Ok(());
@@ -220,10 +224,20 @@ impl Segment {
     }
 
     /// After a failed sync the kernel may have dropped anything that was written and call it clean, so that a later
-    /// sync which succeeds says nothing: all is written again first, from memory, to a file created anew.
+    /// sync which succeeds says nothing: all is written again first, from memory. It is written in place, since what the
+    /// kernel still has survives the process.
     fn distrust(&self, output: &mut Output) {
-        *output = Output::default();
+        output.file = None;
+        output.length = 0;
         self.written.store(0, Ordering::Release);
+    }
+
+    fn open_output(&self, exists: bool) -> io::Result<Box<dyn DiskFile>> {
+        if exists {
+            self.directory.disk().open(&self.path())
+        } else {
+            self.directory.create_file(&self.name())
+        }
     }
 
     /// Removes what a failed first write left, so that the space is free for somebody else.
@@ -309,7 +323,7 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        if self.written() > 0 || self.output.get_mut().file.is_some() {
+        if self.output.get_mut().exists {
             self.directory
                 .discard(&self.name(), self.damaged.load(Ordering::Relaxed));
         }
