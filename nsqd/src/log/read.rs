@@ -234,6 +234,7 @@ impl State {
         let reader = &mut self.readers[reader.0];
         self.counters.dropped += to - reader.cursor;
         reader.cursor = to;
+        self.trim();
     }
 }
 

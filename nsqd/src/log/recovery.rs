@@ -124,7 +124,9 @@ impl Log {
         let mut state = self.state.lock();
         let from = state.sequence_of(position);
         state.unclaimed = from;
-        state.visible = paused.then(|| state.border(from));
+        // After a crash a channel may have claimed more than was hidden when the topic was paused.
+        let claimed = state.readers.iter().map(|(_, reader)| reader.cursor).max();
+        state.visible = paused.then_some(from.max(claimed.unwrap_or(0)));
     }
 
     /// Ends recovery: drops what no cursor comes to.
@@ -186,19 +188,6 @@ fn is_lasting(error: &io::Error) -> bool {
 }
 
 impl super::State {
-    /// Where a paused topic's channels stop: between segments, and behind what any of them has claimed. After a crash
-    /// `from` may be neither.
-    fn border(&self, from: u64) -> u64 {
-        let cursors = self.readers.iter().map(|(_, reader)| reader.cursor);
-        let Some(claimed) = cursors.max() else {
-            return from;
-        };
-        let mut bases = self.sealed.iter().map(|segment| segment.base());
-        bases
-            .find(|&base| base >= from.max(claimed))
-            .unwrap_or_else(|| self.end())
-    }
-
     fn sequence_of(&self, (number, index): (u64, u32)) -> u64 {
         let at = self
             .sealed
