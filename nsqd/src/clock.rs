@@ -43,3 +43,61 @@ impl Random for System {
         fastrand::u64(..)
     }
 }
+
+/// A clock and a dice that a test controls.
+#[cfg(test)]
+pub(crate) mod manual {
+    use std::time::Duration;
+
+    use fastrand::Rng;
+    use parking_lot::Mutex;
+
+    use super::{Clock, Instant, Random};
+
+    /// A clock that stands still until it is moved.
+    #[derive(Debug)]
+    pub(crate) struct StoppedClock {
+        start: Instant,
+        passed: Mutex<Duration>,
+    }
+
+    impl StoppedClock {
+        pub(crate) fn new() -> Self {
+            Self {
+                start: Instant::now(),
+                passed: Mutex::default(),
+            }
+        }
+
+        pub(crate) fn advance(&self, by: Duration) {
+            *self.passed.lock() += by;
+        }
+    }
+
+    impl Clock for StoppedClock {
+        fn now(&self) -> Instant {
+            self.start + *self.passed.lock()
+        }
+
+        fn wall_ns(&self) -> i64 {
+            let since_2025 = i64::try_from(self.passed.lock().as_nanos()).unwrap();
+            1_735_689_600_000_000_000 + since_2025
+        }
+    }
+
+    /// The same numbers for the same seed.
+    #[derive(Debug)]
+    pub(crate) struct Dice(Mutex<Rng>);
+
+    impl Dice {
+        pub(crate) fn new(seed: u64) -> Self {
+            Self(Mutex::new(Rng::with_seed(seed)))
+        }
+    }
+
+    impl Random for Dice {
+        fn next_u64(&self) -> u64 {
+            self.0.lock().u64(..)
+        }
+    }
+}

@@ -27,7 +27,11 @@ mod read;
 mod record;
 mod recovery;
 mod segment;
+#[cfg(test)]
+pub(crate) mod sim_disk;
 mod spill;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
