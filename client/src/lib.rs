@@ -3,6 +3,7 @@
 //! - [`wire`]: bytes ⇄ values. No sockets, clocks or tasks; both ends of the protocol use exactly
 //!   this.
 //! - [`connection`]: one connection to an nsqd. Connect, handshake, then frames in and commands out.
+//! - `http` (feature `http`): questions to the daemons' HTTP APIs, above all who has a topic.
 //! - `daemon` (feature `daemon`): what nsqd, nsqlookupd and nsqadmin have in common as processes.
 //!
 //! Publish a message, then receive it:
@@ -50,4 +51,6 @@
 pub mod connection;
 #[cfg(feature = "daemon")]
 pub mod daemon;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod wire;
