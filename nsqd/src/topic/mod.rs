@@ -43,6 +43,7 @@ pub struct Shared {
 #[derive(Debug)]
 pub struct Topic {
     name: TopicName,
+    epoch: u64,
     log: Arc<Log>,
     shared: Shared,
     exiting: AtomicBool,
@@ -59,7 +60,9 @@ pub struct Topic {
 struct Channels {
     by_name: BTreeMap<ChannelName, Arc<Channel>>,
     paused: bool,
-    /// Deferred messages that no channel has been shown, since there was none or the topic is paused.
+    /// It is not known yet which channels there are elsewhere.
+    held: bool,
+    /// Deferred messages that no channel has been shown, since there was none or the topic is paused or held.
     unshown_deferred: Vec<Unshown>,
 }
 
@@ -116,6 +119,7 @@ impl Topic {
     pub fn new(name: TopicName, log: Log, shared: Shared) -> Arc<Self> {
         Arc::new(Self {
             name,
+            epoch: shared.channels.random.next_u64(),
             log: Arc::new(log),
             shared,
             exiting: AtomicBool::new(false),
@@ -130,6 +134,11 @@ impl Topic {
     /// Its name.
     pub fn name(&self) -> &TopicName {
         &self.name
+    }
+
+    /// Tells it from a topic of the same name that was deleted before. Random.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Its log.
@@ -295,10 +304,27 @@ impl Topic {
 
     /// Stops showing channels what is published, or shows it.
     pub fn set_paused(&self, paused: bool) {
+        self.show(|channels| channels.paused = paused);
+    }
+
+    /// Shows channels nothing until [`Self::start`], so that those created meanwhile get every message. For a topic that
+    /// is new: this is not kept over a restart.
+    pub fn hold(&self) {
+        self.show(|channels| channels.held = true);
+    }
+
+    /// Shows channels what is published, unless the topic is paused.
+    pub fn start(&self) {
+        self.show(|channels| channels.held = false);
+    }
+
+    /// Shows channels what is published, or stops that, as it is to be after `change`.
+    fn show(&self, change: impl FnOnce(&mut Channels)) {
         let mut woken = Vec::new();
         let mut channels = self.channels.lock();
-        channels.paused = paused;
-        self.log.set_paused(paused, &mut woken);
+        change(&mut channels);
+        self.log
+            .set_paused(channels.paused || channels.held, &mut woken);
         channels.show_deferred();
         drop(channels);
         for waiter in woken {
@@ -353,7 +379,7 @@ impl Topic {
 impl Channels {
     /// Whether what is published now is shown to no channel.
     fn hides_new(&self) -> bool {
-        self.paused || self.by_name.is_empty()
+        self.paused || self.held || self.by_name.is_empty()
     }
 
     /// Gives the channels the deferred messages that waited for them.
