@@ -10,6 +10,7 @@ pub mod clock;
 pub mod data_dir;
 pub mod http;
 pub mod log;
+pub mod lookup;
 pub mod message_id;
 pub mod metadata;
 pub mod node;
@@ -87,11 +88,16 @@ impl Daemon {
             tcp,
             stopped.clone(),
         )));
+        let ports = http::Ports {
+            tcp: tcp_port,
+            http: http.as_ref().and_then(Listener::local_port),
+        };
+        tasks.push(tokio::spawn(lookup::run(
+            Arc::clone(&node),
+            node.options().about(ports.tcp, ports.http),
+            stopped.clone(),
+        )));
         if let Some(listener) = http {
-            let ports = http::Ports {
-                tcp: tcp_port,
-                http: listener.local_port(),
-            };
             tasks.push(tokio::spawn(http::serve(
                 Arc::clone(&node),
                 listener,

@@ -1,6 +1,6 @@
 //! The node: owns the topics, and what all of them share. The order of start and of stop is in `lib.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use crate::channel::{self, Channel};
 use crate::clock::{Clock, Random, System};
 use crate::data_dir::DataDir;
 use crate::log::{self, Care, Directory, Log, Memory};
+use crate::lookup::Lookup;
 use crate::message_id::MessageIds;
 use crate::metadata::Metadata;
 use crate::options::Options;
@@ -39,6 +40,7 @@ pub struct Node {
     shared: topic::Shared,
     memory: Arc<Memory>,
     connections: Arc<Registry>,
+    lookup: Lookup,
     /// Rung when a topic wants the storage worker.
     bell: Arc<Notify>,
     stopping: AtomicBool,
@@ -88,6 +90,7 @@ impl Node {
             },
             memory: Memory::new(options.mem_queue_bytes, segment_bytes),
             connections: Arc::default(),
+            lookup: Lookup::new(options.lookupd_tcp_addresses.clone()),
             bell: Arc::default(),
             stopping: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
@@ -183,6 +186,11 @@ impl Node {
         &self.connections
     }
 
+    /// What discovery is told.
+    pub fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
     /// The memory that messages are in.
     pub fn memory(&self) -> &Arc<Memory> {
         &self.memory
@@ -261,8 +269,10 @@ impl Node {
         let random: &Arc<dyn Random> = &self.shared.channels.random;
         let log = Log::new(self.log_settings(name), &self.memory, directory, random);
         let topic = Topic::new(name.clone(), log, self.shared.clone());
+        self.lookup.ask_for(&topic);
         topics.insert(name.clone(), Arc::clone(&topic));
         drop(topics);
+        self.lookup.changed();
         if !name.is_ephemeral() {
             self.metadata.changed();
             self.bell.notify_one();
@@ -291,11 +301,27 @@ impl Node {
         let (found, created) = topic.channel_or_create(channel)?;
         if created {
             info!(topic = %topic.name(), %channel, "channel created");
+            self.lookup.changed();
             if !topic.name().is_ephemeral() && !channel.is_ephemeral() {
                 self.persist_change().await;
             }
         }
         Some(found)
+    }
+
+    /// Creates the channels that a new topic has elsewhere, and lets it start once they are on disk.
+    pub async fn start_topic(&self, topic: &Topic, channels: &BTreeSet<ChannelName>) {
+        let create = |channel: &&ChannelName| {
+            let outcome = topic.channel_or_create(channel);
+            outcome.is_some_and(|(_, created)| created)
+        };
+        let created = channels.iter().filter(create).count();
+        if created > 0 {
+            info!(topic = %topic.name(), channels = created, "channels known elsewhere created");
+            self.lookup.changed();
+            self.persist_change().await;
+        }
+        topic.start();
     }
 
     /// Deletes a topic with all its channels and messages; `false` if there is none of that name.
@@ -322,6 +348,7 @@ impl Node {
             error!(topic = %topic.name(), %cause, "directory of a deleted topic not set aside");
         }
         drop(topics);
+        self.lookup.changed();
         self.deleted.store(true, Ordering::Release);
         self.bell.notify_one();
         Some(topic)
@@ -354,6 +381,7 @@ impl Node {
     }
 
     fn after_channel_deleted(&self, topic: &Arc<Topic>) {
+        self.lookup.changed();
         if topic.name().is_ephemeral() && topic.has_no_channel() {
             info!(topic = %topic.name(), "ephemeral topic deleted");
             self.remove_topic(topic.name().as_str());

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use client::daemon::http::{HttpError, Request, Response};
 use hyper::StatusCode;
-use serde_json::json;
 use tracing::info;
 
 use super::Api;
+use crate::lookup::is_address;
 use crate::options::ConfigValue;
 
 /// GET `/config/<option>`.
@@ -27,7 +27,7 @@ pub(super) async fn write(api: Arc<Api>, mut request: Request) -> Result<Respons
     }
     match request.tail() {
         "log_level" => set_log_level(&api, &body)?,
-        "nsqlookupd_tcp_addresses" => return lookup_addresses(&body),
+        LOOKUP_ADDRESSES => set_lookup_addresses(&api, &body)?,
         _ => return Err(HttpError::bad_request("INVALID_OPTION")),
     }
     value(&api, request.tail())
@@ -36,6 +36,9 @@ pub(super) async fn write(api: Arc<Api>, mut request: Request) -> Result<Respons
 fn value(api: &Api, option: &str) -> Result<Response, HttpError> {
     if option == "log_level" {
         return Ok(Response::json(&api.node.log().level().number()));
+    }
+    if option == LOOKUP_ADDRESSES {
+        return Ok(Response::json(&api.node.lookup().addresses()));
     }
     match api.node.options().config_value(option) {
         Some(ConfigValue::Text(text)) => Ok(Response::text(text)),
@@ -54,13 +57,20 @@ fn set_log_level(api: &Api, body: &[u8]) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// No nsqlookupd can be informed yet, so the only list that would hold is the empty one.
-fn lookup_addresses(body: &[u8]) -> Result<Response, HttpError> {
-    match serde_json::from_slice::<Option<Vec<String>>>(body) {
-        Ok(None) => Ok(Response::json(&json!(null))),
-        Ok(Some(addresses)) if addresses.is_empty() => Ok(Response::json(&addresses)),
-        _ => Err(INVALID_VALUE),
+/// A JSON array of `host:port`, or `null`.
+fn set_lookup_addresses(api: &Api, body: &[u8]) -> Result<(), HttpError> {
+    let addresses: Option<Vec<String>> = serde_json::from_slice(body).map_err(|_| INVALID_VALUE)?;
+    if !addresses
+        .iter()
+        .flatten()
+        .all(|address| is_address(address))
+    {
+        return Err(INVALID_VALUE);
     }
+    info!(?addresses, "addresses of nsqlookupds changed");
+    api.node.lookup().set_addresses(addresses);
+    Ok(())
 }
 
+const LOOKUP_ADDRESSES: &str = "nsqlookupd_tcp_addresses";
 const INVALID_VALUE: HttpError = HttpError::bad_request("INVALID_VALUE");

@@ -17,7 +17,8 @@ pub enum ConfigValue {
 impl Options {
     /// Returns the value of `key` at the start of the process; `None` for what is no option.
     ///
-    /// The log level may have changed since: ask the [`LogHandle`](client::daemon::log::LogHandle).
+    /// Two may have changed since: the log level, see [`LogHandle`](client::daemon::log::LogHandle), and the addresses of
+    /// nsqlookupds, see [`Lookup`](crate::lookup::Lookup).
     pub fn config_value(&self, key: &str) -> Option<ConfigValue> {
         let text = self
             .text(key)
@@ -95,7 +96,7 @@ impl Options {
     fn list_or_bool(&self, key: &str) -> Option<Value> {
         let flags = &self.flags;
         Some(match key {
-            "nsqlookupd_tcp_addresses" => json!(flags.lookupd_tcp_address),
+            "nsqlookupd_tcp_addresses" => json!(self.lookupd_tcp_addresses),
             "auth_http_addresses" => json!(flags.auth_http_address),
             "enable_experiment" => json!(flags.enable_experiment),
             "e2e_processing_latency_percentiles" => json!(flags.e2e_processing_latency_percentile),

@@ -62,7 +62,7 @@ pub struct Flags {
     /// Address for HTTPS clients; not opened without --tls-cert, which is not supported yet.
     #[arg(long, default_value = "0.0.0.0:4152")]
     pub https_address: String,
-    /// Address that consumers reach this host by; default the host name.
+    /// Address that consumers reach this host by, told to nsqlookupd; default the host name.
     #[arg(long)]
     pub broadcast_address: Option<String>,
     /// TCP port that consumers reach this host by; 0 for the one listened on.
@@ -71,7 +71,7 @@ pub struct Flags {
     /// HTTP port that consumers reach this host by; 0 for the one listened on.
     #[arg(long, default_value = "0", value_parser = integer::<i64>)]
     pub broadcast_http_port: i64,
-    /// nsqlookupd to be registered with, repeatable; not supported yet.
+    /// nsqlookupd to be registered with, host:port, repeatable.
     #[arg(long)]
     pub lookupd_tcp_address: Vec<String>,
     /// Server that authorizes clients, repeatable; not supported yet.
@@ -80,10 +80,10 @@ pub struct Flags {
     /// How the authorization server is asked.
     #[arg(long, default_value = "get", value_parser = ["get", "post"])]
     pub auth_http_request_method: String,
-    /// Longest time to connect to nsqlookupd and authorization servers over HTTP.
+    /// Longest time to connect to nsqlookupd over HTTP, above 0.
     #[arg(long, default_value = "2s")]
     pub http_client_connect_timeout: GoDuration,
-    /// Longest time for a request to them.
+    /// Longest time for a question to it, above 0: what a new topic waits for its channels.
     #[arg(long, default_value = "5s")]
     pub http_client_request_timeout: GoDuration,
     /// Region of this host, told to clients.

@@ -1,7 +1,7 @@
 //! How nsqd is to run: [`Flags`] as given, then [`Options`], which cannot be wrong.
 //!
 //! Every flag of the reference is accepted. One that asks for what is not there yet (TLS, authorization, statsd,
-//! latency percentiles, nsqlookupd, experiments) is refused rather than ignored: an operator who asks for
+//! latency percentiles, experiments) is refused rather than ignored: an operator who asks for
 //! TLS must not get a daemon without it.
 
 mod config;
@@ -11,10 +11,12 @@ mod machine;
 use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use client::{
-    daemon::{duration::GoDuration, log::LogLevel},
-    wire::{IdentifyOffer, Limits},
+    daemon::{duration::GoDuration, flags::COMPATIBLE_VERSION, log::LogLevel},
+    wire::{IdentifyOffer, Limits, lookup::PeerInfo},
 };
 use thiserror::Error;
+
+use crate::lookup::is_address;
 
 pub use config::ConfigValue;
 pub use flags::{DAEMON, Flags};
@@ -40,6 +42,12 @@ pub struct Options {
     pub broadcast_tcp_port: u16,
     /// HTTP port that others reach this host by; 0 for the one listened on.
     pub broadcast_http_port: u16,
+    /// nsqlookupds to be registered with at the start: `host:port` each.
+    pub lookupd_tcp_addresses: Vec<String>,
+    /// Longest time to connect to nsqlookupd over HTTP, above 0.
+    pub http_client_connect_timeout: Duration,
+    /// Longest time for a question to it, above 0.
+    pub http_client_request_timeout: Duration,
     /// Region of this host; may be empty.
     pub topology_region: String,
     /// Zone of this host; may be empty.
@@ -147,6 +155,15 @@ impl Options {
                 flags.broadcast_http_port,
                 0..=65535,
             )?,
+            lookupd_tcp_addresses: lookupd_tcp_addresses(flags.lookupd_tcp_address)?,
+            http_client_connect_timeout: above_zero(
+                "http-client-connect-timeout",
+                flags.http_client_connect_timeout,
+            )?,
+            http_client_request_timeout: above_zero(
+                "http-client-request-timeout",
+                flags.http_client_request_timeout,
+            )?,
             topology_region: flags.topology_region,
             topology_zone: flags.topology_zone,
             data_path: match flags.data_path {
@@ -229,6 +246,34 @@ impl Options {
             ..IdentifyOffer::default()
         }
     }
+
+    /// Returns what nsqlookupds are told, where these ports are listened on. One that is neither given nor listened on is
+    /// 0, which they refuse.
+    pub fn about(&self, tcp_port: Option<u16>, http_port: Option<u16>) -> PeerInfo {
+        let port = |given, bound: Option<u16>| match given {
+            0 => bound.unwrap_or(0).into(),
+            given => given.into(),
+        };
+        PeerInfo {
+            broadcast_address: self.broadcast_address.clone(),
+            hostname: self.hostname.clone(),
+            http_port: port(self.broadcast_http_port, http_port),
+            tcp_port: port(self.broadcast_tcp_port, tcp_port),
+            topology_region: self.topology_region.clone(),
+            topology_zone: self.topology_zone.clone(),
+            version: COMPATIBLE_VERSION.to_owned(),
+        }
+    }
+}
+
+/// The addresses given, without empty ones.
+fn lookupd_tcp_addresses(given: Vec<String>) -> Result<Vec<String>, OptionsError> {
+    let mut addresses = given;
+    addresses.retain(|address| !address.is_empty());
+    match addresses.iter().find(|address| !is_address(address)) {
+        Some(wrong) => Err(not_allowed("lookupd-tcp-address", wrong, "host:port")),
+        None => Ok(addresses),
+    }
 }
 
 /// Refuses the first flag that asks for a function that is not there yet.
@@ -241,7 +286,6 @@ fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
     let is_false = flags.tls_required.starts_with(['0', 'f', 'F']);
     let tls_required = if is_false { "" } else { &flags.tls_required };
     let asked = [
-        ("lookupd-tcp-address", flags.lookupd_tcp_address.join(",")),
         ("auth-http-address", flags.auth_http_address.join(",")),
         ("enable-experiment", flags.enable_experiment.join(",")),
         ("statsd-address", flags.statsd_address.clone()),

@@ -112,6 +112,18 @@ fn values_out_of_range_are_refused_before_anything_is_opened() {
     refuses("--max-output-buffer-timeout=24ms", "at least 25ms");
     refuses("--output-buffer-timeout=0s", "above 0");
     refuses("--max-channel-consumers=-1", "at least 0");
+    refuses("--http-client-connect-timeout=0s", "above 0");
+    refuses("--http-client-request-timeout=0s", "above 0");
+    for address in [
+        "host",
+        "host:",
+        ":4160",
+        "host:0",
+        "http://host:4160",
+        "/sock",
+    ] {
+        refuses(&format!("--lookupd-tcp-address={address}"), "host:port");
+    }
     let empty = checked(&["--tcp-address="])
         .expect_err("no address")
         .to_string();
@@ -119,9 +131,34 @@ fn values_out_of_range_are_refused_before_anything_is_opened() {
 }
 
 #[test]
+fn nsqlookupds_are_told_the_ports_that_were_given_or_else_bound() {
+    let about = |words: &[&str], tcp, http| {
+        let about = options(words).about(tcp, http);
+        (about.tcp_port, about.http_port)
+    };
+    let given = ["--broadcast-tcp-port=5", "--broadcast-http-port=6"];
+    assert_eq!(about(&given, Some(1), None), (5, 6));
+    assert_eq!(about(&[], Some(1), Some(2)), (1, 2));
+    assert_eq!(about(&[], None, None), (0, 0));
+    let words = ["--lookupd-tcp-address=a:1", "--lookupd-tcp-address=[::1]:2"];
+    assert_eq!(options(&words).lookupd_tcp_addresses, ["a:1", "[::1]:2"]);
+    let words = [
+        "--broadcast-address=b",
+        "--topology-region=r",
+        "--topology-zone=z",
+    ];
+    let about = options(&words).about(None, None);
+    let told = (
+        about.broadcast_address,
+        about.topology_region,
+        about.topology_zone,
+    );
+    assert_eq!(told, ("b".to_owned(), "r".to_owned(), "z".to_owned()));
+}
+
+#[test]
 fn what_is_not_there_yet_is_refused_not_ignored() {
     for word in [
-        "--lookupd-tcp-address=a:4160",
         "--auth-http-address=a:80",
         "--enable-experiment=topology-aware-consumption",
         "--statsd-address=a:8125",
