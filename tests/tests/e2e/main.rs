@@ -8,6 +8,7 @@ mod config;
 mod crash;
 mod deferred;
 mod delivery;
+mod discovery;
 mod durability;
 mod ephemeral;
 mod http;
