@@ -9,6 +9,8 @@ mod holds;
 mod in_flight;
 mod persist;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub mod checkpoint;
 
