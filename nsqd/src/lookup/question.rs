@@ -1,21 +1,14 @@
 //! What channels a new topic has elsewhere: a question to every nsqlookupd over HTTP, `GET /channels?topic=…`.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
+use client::http::{self, RequestError};
 use client::wire::{ChannelName, TopicName};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, HOST};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::peer::Status;
@@ -41,27 +34,12 @@ struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum QuestionError {
-    /// The nsqlookupd is lost, or told no address.
+    /// The nsqlookupd is lost, was not reached in time, or told no address.
     #[error("it can't be asked now")]
     NotInformed,
-    /// Time is over.
-    #[error("no answer in time (--http-client-request-timeout)")]
-    Late,
-    /// No connection in time.
-    #[error("no connection in time (--http-client-connect-timeout)")]
-    LateConnection,
-    /// No connection.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// Not HTTP, or broken off.
-    #[error("{0}")]
-    Http(#[from] hyper::Error),
-    /// Not the answer of an nsqlookupd that is well.
-    #[error("status {0}")]
-    Status(StatusCode),
-    /// Larger than 1 MiB, or broken off.
-    #[error("answer not read: {0}")]
-    Body(Box<dyn std::error::Error + Send + Sync>),
+    /// No answer, or not the one of an nsqlookupd that is well.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// Not the JSON that was asked for.
     #[error("answer not understood: {0}")]
     Json(#[from] serde_json::Error),
@@ -84,7 +62,7 @@ pub(super) async fn known_channels(
         match answered.expect("a question does not panic") {
             (_, Ok(channels)) => known.extend(channels),
             (peer, Err(error)) => {
-                warn!(%topic, %peer, %error, "nsqlookupd not asked for channels of a new topic");
+                warn!(%topic, %peer, %error, "nsqlookupd did not tell the channels of a new topic");
             }
         }
     }
@@ -96,47 +74,21 @@ async fn ask(
     mut status: watch::Receiver<Status>,
     patience: Patience,
 ) -> Result<Vec<ChannelName>, QuestionError> {
-    let asking = async {
-        let status = status.wait_for(|status| *status != Status::Unknown);
-        let status = status.await.map(|status| status.clone());
-        // Without a sender the peer was removed meanwhile.
-        let Ok(Status::Informed(Some(address))) = status else {
-            return Err(QuestionError::NotInformed);
-        };
-        let answer = get(&address, topic, patience.connect_timeout).await?;
-        channels(&answer)
+    let known = status.wait_for(|status| *status != Status::Unknown);
+    // Whatever came of it: the time is over, the peer was removed, or its status is known.
+    let _ = timeout_at(patience.deadline, known).await;
+    let Status::Informed(Some(address)) = status.borrow().clone() else {
+        return Err(QuestionError::NotInformed);
     };
-    let answer = timeout_at(patience.deadline, asking).await;
-    answer.unwrap_or(Err(QuestionError::Late))
-}
-
-async fn get(
-    address: &str,
-    topic: &TopicName,
-    connect_timeout: Duration,
-) -> Result<Bytes, QuestionError> {
-    let stream = timeout(connect_timeout, TcpStream::connect(address)).await;
-    let stream = stream.map_err(|_| QuestionError::LateConnection)??;
-    let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let limits = http::Limits {
+        connect_timeout: patience.connect_timeout,
+        timeout: patience.deadline.duration_since(Instant::now()),
+        bytes_max: ANSWER_BYTES_MAX,
+    };
     // The only byte of a name that means something in a query.
     let topic = topic.as_str().replace('#', "%23");
-    let request = Request::get(format!("/channels?topic={topic}"))
-        .header(HOST, address)
-        .header(ACCEPT, "application/vnd.nsq; version=1.0")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| QuestionError::Body(error.into()))?;
-    let answer = async move {
-        let response = requests.send_request(request).await?;
-        if response.status() != StatusCode::OK {
-            return Err(QuestionError::Status(response.status()));
-        }
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
-        let body = body.collect().await.map_err(QuestionError::Body)?;
-        Ok(body.to_bytes())
-    };
-    // The connection ends when the answer is there and `requests` is gone. Its own failure is the answer's too.
-    let (answer, _) = tokio::join!(answer, connection);
-    answer
+    let answer = http::get(&address, &format!("/channels?topic={topic}"), limits).await?;
+    channels(&answer)
 }
 
 /// The channels in an answer; ephemeral ones exist only where they are, and names that can't be are skipped.
