@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::error::Error;
 
+/// Where all daemons listen.
+const HOST: &str = "127.0.0.1";
+
 /// Where the daemons listen and keep their data.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -21,6 +24,10 @@ pub(crate) struct Settings {
     pub(crate) tcp_port: u16,
     /// Port of nsqd for HTTP; 0 is any free one.
     pub(crate) http_port: u16,
+    /// Port of nsqlookupd for nsqds; 0 is any free one.
+    pub(crate) lookupd_tcp_port: u16,
+    /// Port of nsqlookupd for HTTP; 0 is any free one.
+    pub(crate) lookupd_http_port: u16,
     /// What the daemons log on stderr.
     pub(crate) log_level: LogLevel,
 }
@@ -32,6 +39,8 @@ impl Default for Settings {
             data_path: None,
             tcp_port: 0,
             http_port: 0,
+            lookupd_tcp_port: 0,
+            lookupd_http_port: 0,
             log_level: LogLevel::Warn,
         }
     }
@@ -42,6 +51,7 @@ pub(crate) struct Cluster {
     /// In the order of their start.
     components: Vec<Component>,
     nsqd_tcp_address: Address,
+    lookupd_http_address: String,
     data: Data,
 }
 
@@ -58,14 +68,22 @@ impl Cluster {
     /// Starts every daemon.
     pub(crate) async fn start(settings: Settings) -> Result<Cluster, Error> {
         let data = Data::open(settings.data_path.as_deref())?;
-        let daemon = start_nsqd(&settings, data.path()).await?;
-        let nsqd_tcp_address = daemon.tcp_address().parse();
+        let lookupd = start_lookupd(&settings).await?;
+        let nsqd = start_nsqd(&settings, lookupd.tcp_address(), data.path()).await?;
+        let nsqd_tcp_address = nsqd.tcp_address().parse();
         let nsqd_tcp_address = nsqd_tcp_address.expect("nsqd listens where one can connect");
+        let lookupd_http_address = lookupd.http_address().to_owned();
         Ok(Cluster {
-            components: vec![nsqd_component(daemon)],
+            components: vec![lookupd_component(lookupd), nsqd_component(nsqd)],
             nsqd_tcp_address,
+            lookupd_http_address,
             data,
         })
+    }
+
+    /// Where to ask who has a topic.
+    pub(crate) fn lookupd_http_address(&self) -> &str {
+        &self.lookupd_http_address
     }
 
     /// Where to publish and consume.
@@ -130,19 +148,57 @@ impl Data {
     }
 }
 
-async fn start_nsqd(settings: &Settings, data_path: &Path) -> Result<nsqd::Daemon, Error> {
+async fn start_lookupd(settings: &Settings) -> Result<lookupd::Daemon, Error> {
+    let failed = |cause: String| Error::Daemon {
+        daemon: "nsqlookupd",
+        cause,
+    };
+    let mut flags = lookupd::Flags::parse_from(["nsqlookupd"]);
+    flags.tcp_address = loopback(settings.lookupd_tcp_port);
+    flags.http_address = loopback(settings.lookupd_http_port);
+    let options = lookupd::Options::check(flags).map_err(|error| failed(error.to_string()))?;
+    let log = log::init("[nsq] ", settings.log_level);
+    let started = lookupd::Daemon::start(options, log).await;
+    started.map_err(|error| failed(error.to_string()))
+}
+
+fn lookupd_component(daemon: lookupd::Daemon) -> Component {
+    Component {
+        name: "nsqlookupd",
+        addresses: vec![
+            ("TCP", daemon.tcp_address().to_owned()),
+            ("HTTP", format!("http://{}", daemon.http_address())),
+        ],
+        stop: Box::pin(async {
+            daemon.stop().await;
+            Ok(())
+        }),
+    }
+}
+
+async fn start_nsqd(
+    settings: &Settings,
+    lookupd: &str,
+    data_path: &Path,
+) -> Result<nsqd::Daemon, Error> {
     let failed = |cause: String| Error::Daemon {
         daemon: "nsqd",
         cause,
     };
     let mut flags = nsqd::Flags::parse_from(["nsqd"]);
-    flags.tcp_address = format!("127.0.0.1:{}", settings.tcp_port);
-    flags.http_address = format!("127.0.0.1:{}", settings.http_port);
+    flags.tcp_address = loopback(settings.tcp_port);
+    flags.http_address = loopback(settings.http_port);
+    flags.broadcast_address = Some(HOST.to_owned());
+    flags.lookupd_tcp_address = vec![lookupd.to_owned()];
     flags.data_path = data_path.into();
     let options = nsqd::Options::check(flags).map_err(|error| failed(error.to_string()))?;
-    let log = log::init("[nsqd] ", settings.log_level);
+    let log = log::init("[nsq] ", settings.log_level);
     let started = nsqd::Daemon::start(options, log).await;
     started.map_err(|error| failed(error.to_string()))
+}
+
+fn loopback(port: u16) -> String {
+    format!("{HOST}:{port}")
 }
 
 fn nsqd_component(daemon: nsqd::Daemon) -> Component {

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use client::connection::Address;
 use client::daemon::signals;
 use client::wire::{ChannelName, TopicName};
 
 use crate::cluster::{Cluster, Settings};
 use crate::dev::invitation;
+use crate::discovery;
 use crate::error::Error;
 use crate::figures;
 use crate::publish::{self, Progress, Source};
@@ -26,7 +26,8 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 /// Show it at work: publish a file, receive each line in two channels
 ///
 /// Starts a cluster on free ports, publishes the lines of FILE through TCP, and checks that each of two
-/// channels receives every line exactly once. Fails if one does not.
+/// channels receives every line exactly once. The consumers know nsqlookupd only, and find nsqd through
+/// it. Fails if a line is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +50,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let cluster = Cluster::start(Settings::default()).await?;
     print(&format!("{cluster}\n"))?;
     let shown = tokio::select! {
-        shown = show(cluster.nsqd_tcp_address(), &file) => shown,
+        shown = show(&cluster, &file) => shown,
         () = &mut stop => return cluster.stop().await,
     };
     let shown = shown.and_then(|text| print(&text));
@@ -69,22 +70,26 @@ fn any_file() -> Result<PathBuf, Error> {
 }
 
 /// Publishes the file, and returns what to tell about it.
-async fn show(address: &Address, file: &Path) -> Result<String, Error> {
+async fn show(cluster: &Cluster, file: &Path) -> Result<String, Error> {
     let expected = lines(file)?;
     let topic = TopicName::parse(TOPIC).expect("a valid name");
+    let lookupd = cluster.lookupd_http_address();
     let started = Instant::now();
-    let [first, second] = CHANNELS;
-    // Before the first message: a channel gets what comes after it.
-    let first = Channel::open(address, &topic, first).await?;
-    let second = Channel::open(address, &topic, second).await?;
+    let channels = CHANNELS.map(|name| ChannelName::parse(name).expect("a valid name"));
+    // Before the first message: nsqd creates the channels of a new topic that nsqlookupd knows.
+    for channel in &channels {
+        discovery::announce(lookupd, &topic, channel).await?;
+    }
+    let address = cluster.nsqd_tcp_address();
+    let [first, second] = &channels;
     let source = Source::open(Some(file))?;
     let options = publish::Options::default();
     let progress = Progress::none();
     let never = std::future::pending();
     let (published, first, second) = tokio::try_join!(
-        publish::publish(address, topic, source, options, &progress, never),
-        first.receive(&expected),
-        second.receive(&expected),
+        publish::publish(address, topic.clone(), source, options, &progress, never),
+        receive(lookupd, &topic, first, &expected),
+        receive(lookupd, &topic, second, &expected),
     )?;
     let elapsed = started.elapsed();
     let row = |name: &str, lines: u64| format!("{name:<18}{:>10} lines\n", figures::count(lines));
@@ -116,44 +121,35 @@ fn lines(file: &Path) -> Result<Vec<Bytes>, Error> {
     Ok(lines)
 }
 
-struct Channel {
-    name: &'static str,
-    subscription: Subscription,
-}
-
-impl Channel {
-    async fn open(
-        address: &Address,
-        topic: &TopicName,
-        name: &'static str,
-    ) -> Result<Channel, Error> {
-        let channel = ChannelName::parse(name).expect("a valid name");
-        let mut subscription = Subscription::open(address, topic, &channel).await?;
-        subscription.ready(subscription.max_ready_count());
-        Ok(Channel { name, subscription })
+/// Finds who has the topic, receives as many messages of the channel as there are lines, and checks that they are these
+/// lines.
+async fn receive(
+    lookupd: &str,
+    topic: &TopicName,
+    channel: &ChannelName,
+    expected: &[Bytes],
+) -> Result<u64, Error> {
+    let address = discovery::find(lookupd, topic).await?;
+    let mut subscription = Subscription::open(&address, topic, channel).await?;
+    subscription.ready(subscription.max_ready_count());
+    let mut received = Vec::with_capacity(expected.len());
+    while received.len() < expected.len() {
+        let message = tokio::time::timeout(IDLE_MAX, subscription.next()).await;
+        let Ok(message) = message else { break };
+        let message = message?;
+        subscription.finish(message.id);
+        received.push(message.body);
     }
-
-    /// Receives as many messages as there are lines, and checks that they are these lines.
-    async fn receive(mut self, expected: &[Bytes]) -> Result<u64, Error> {
-        let mut received = Vec::with_capacity(expected.len());
-        while received.len() < expected.len() {
-            let message = tokio::time::timeout(IDLE_MAX, self.subscription.next()).await;
-            let Ok(message) = message else { break };
-            let message = message?;
-            self.subscription.finish(message.id);
-            received.push(message.body);
-        }
-        self.subscription.close().await?;
-        received.sort_unstable();
-        if received == expected {
-            return Ok(received.len() as u64);
-        }
-        Err(Error::Incomplete {
-            channel: self.name,
-            received: in_both(&received, expected),
-            expected: expected.len(),
-        })
+    subscription.close().await?;
+    received.sort_unstable();
+    if received == expected {
+        return Ok(received.len() as u64);
     }
+    Err(Error::Incomplete {
+        channel: channel.clone(),
+        received: in_both(&received, expected),
+        expected: expected.len(),
+    })
 }
 
 /// How many lines two sorted lists have in common.
@@ -192,7 +188,7 @@ mod tests {
         let text = lines.collect::<Vec<_>>().concat();
         std::fs::write(&file, text + "last").unwrap();
         let cluster = Cluster::start(Settings::default()).await.unwrap();
-        let shown = show(cluster.nsqd_tcp_address(), &file).await.unwrap();
+        let shown = show(&cluster, &file).await.unwrap();
         assert_eq!(shown.matches("     5,001 lines\n").count(), 3, "{shown}");
         cluster.stop().await.unwrap();
     }

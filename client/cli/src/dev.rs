@@ -16,7 +16,7 @@ use crate::stdout::print;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  nsq dev                        nsqd on its usual ports, data in a temporary directory
+  nsq dev                        all on their usual ports, data in a temporary directory
   nsq dev --data-path ./data     what was published is there again at the next start")]
 pub(crate) struct Arguments {
     /// Directory for the data of nsqd, created if there is none [default: a temporary one, removed at the end]
@@ -31,6 +31,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PORT", default_value_t = 4151)]
     http_port: u16,
 
+    /// Port of nsqlookupd for nsqds; 0 is any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4160)]
+    lookupd_tcp_port: u16,
+
+    /// Port of nsqlookupd for HTTP; 0 is any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4161)]
+    lookupd_http_port: u16,
+
     /// What the daemons log on stderr: debug, info, warn, error or fatal
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log_level: LogLevel,
@@ -43,6 +51,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         data_path: arguments.data_path,
         tcp_port: arguments.tcp_port,
         http_port: arguments.http_port,
+        lookupd_tcp_port: arguments.lookupd_tcp_port,
+        lookupd_http_port: arguments.lookupd_http_port,
         log_level: arguments.log_level,
     })
     .await?;

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io;
 
 use client::connection::{Address, ConnectError, ConnectionError};
+use client::wire::ChannelName;
 
 use crate::figures;
 
@@ -58,6 +59,14 @@ pub(crate) enum Error {
         /// What it says.
         cause: String,
     },
+    /// An nsqlookupd did not answer, or does not know.
+    #[error("nsqlookupd {address}: {cause}")]
+    Lookup {
+        /// Where it was asked.
+        address: String,
+        /// What happened.
+        cause: String,
+    },
     /// No place for the data of `nsq dev`.
     #[error("cannot create a data directory: {0}")]
     DataDirectory(io::Error),
@@ -68,7 +77,7 @@ pub(crate) enum Error {
     #[error("channel {channel} received {received} of {expected} lines")]
     Incomplete {
         /// Which channel.
-        channel: &'static str,
+        channel: ChannelName,
         /// Lines that arrived as they were published.
         received: usize,
         /// Lines in the file.

@@ -7,6 +7,7 @@ mod cluster;
 mod connect;
 mod demo;
 mod dev;
+mod discovery;
 mod error;
 mod figures;
 mod publish;
