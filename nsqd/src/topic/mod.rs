@@ -4,6 +4,8 @@
 //! order: channels → channel → log.
 
 mod persist;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::collections::BTreeMap;

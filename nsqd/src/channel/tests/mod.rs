@@ -10,7 +10,7 @@ use crate::clock::manual::{Dice, StoppedClock};
 use crate::log::sim_disk::SimDisk;
 use crate::log::{Care, Directory, Memory, Settings, Stamp, frame_id};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(150);
 
 struct Bench {
