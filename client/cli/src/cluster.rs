@@ -156,6 +156,7 @@ async fn start_lookupd(settings: &Settings) -> Result<lookupd::Daemon, Error> {
     let mut flags = lookupd::Flags::parse_from(["nsqlookupd"]);
     flags.tcp_address = loopback(settings.lookupd_tcp_port);
     flags.http_address = loopback(settings.lookupd_http_port);
+    flags.broadcast_address = Some(HOST.to_owned());
     let options = lookupd::Options::check(flags).map_err(|error| failed(error.to_string()))?;
     let log = log::init("[nsq] ", settings.log_level);
     let started = lookupd::Daemon::start(options, log).await;
