@@ -35,6 +35,23 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// The processes that this one started and that still run.
+pub fn children() -> Vec<u32> {
+    let own = std::process::id().to_string();
+    let entries = fs::read_dir("/proc").expect("the kernel tells about processes");
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let pids = names.filter_map(|name| name.parse::<u32>().ok());
+    pids.filter(|pid| parent(*pid).is_some_and(|parent| parent == own))
+        .collect()
+}
+
+/// None when the process has ended in between.
+fn parent(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1).map(str::to_owned)
+}
+
 /// How many file descriptors are open.
 pub fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd"))

@@ -5,6 +5,7 @@
 mod consume;
 mod discard;
 mod publish;
+mod registering;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 pub use consume::consume;
 pub use discard::Discard;
 pub use publish::{Publishing, publish};
+pub use registering::SimulatedNsqd;
 
 use crate::wire::MAGIC;
 

@@ -3,11 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tests::daemon::Nsqd;
 use tests::wire::Peer;
 
-use crate::{mib, print};
+use crate::{allow_many_files, mib, print};
 
 const TOPICS: usize = 1000;
 const CONSUMERS: usize = 2000;
@@ -47,15 +46,7 @@ fn topics() {
 }
 
 fn consumers() {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    )
-    .expect("the soft limit may rise to the hard one");
+    allow_many_files();
     let nsqd = Nsqd::start(&[]);
     let before = nsqd.rss_bytes();
     let mut idle: Vec<Peer> = (0..CONSUMERS).map(|_| nsqd.consumer("t", "c")).collect();

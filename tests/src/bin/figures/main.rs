@@ -1,10 +1,11 @@
-//! Prints what an nsqd costs: processor time, memory, latency, and how long it takes to come back.
+//! Prints what an nsqd costs: processor time, memory, latency, and how long it takes to come back; and an nsqlookupd likewise.
 //!
 //! Any program that speaks NSQ and logs where it listens can be measured with `--nsqd PATH`, so two can be compared under the
 //! same load. Build with `--release`, and let nothing else run.
 #![allow(clippy::print_stdout, reason = "a command whose purpose is to print")]
 
 mod backlog;
+mod discovery;
 mod idle;
 mod latency;
 mod throughput;
@@ -12,10 +13,11 @@ mod throughput;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tests::binary;
 
 #[derive(Parser)]
-#[command(about = "Prints what an nsqd costs under load and at rest")]
+#[command(about = "Prints what an nsqd and an nsqlookupd cost under load and at rest")]
 struct Arguments {
     /// The program to measure; the nsqd of this workspace when left out.
     #[arg(long)]
@@ -48,6 +50,8 @@ enum Group {
     Latency,
     /// Memory and restart with a large backlog.
     Backlog,
+    /// An nsqlookupd with 1,000 nsqds; how soon a new topic is found.
+    Discovery,
 }
 
 fn main() {
@@ -73,7 +77,18 @@ fn measure(group: Group, arguments: &Arguments) {
         Group::Idle => idle::measure(),
         Group::Latency => latency::measure(),
         Group::Backlog => backlog::measure(arguments.backlog_bytes),
+        Group::Discovery => discovery::measure(),
     }
+}
+
+/// Raises how many files this program and those it starts may open, as far as the system allows.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).expect("the soft limit may rise to the hard one");
 }
 
 /// Prints one figure.
