@@ -40,7 +40,11 @@ impl Channel {
         let now = self.shared.clock.now();
         let outcome =
             self.claim_while_ready(&mut inner, consumer, sample_rate, bytes_max, out, now);
-        self.arm(&mut inner);
+        let claimer = inner.state.consumer(consumer);
+        if claimer.held.count() > 0 {
+            let deadline = now + claimer.msg_timeout;
+            self.arm(&mut inner, deadline);
+        }
         let left = match outcome {
             Claimed::Some | Claimed::NotReady => self.left_for_others(&inner),
             _ => 0,

@@ -228,7 +228,9 @@ impl Channel {
             .state
             .requeue(consumer, id, due, self.log.visible_end())?;
         self.log.note_activity();
-        self.arm(&mut inner);
+        if let Some(due) = due {
+            self.arm(&mut inner, due);
+        }
         drop(inner);
         if due.is_none() {
             self.ring_for(1);
@@ -238,15 +240,8 @@ impl Channel {
 
     /// A consumer needs more time for a message.
     pub fn touch(&self, consumer: ConsumerId, id: MessageId) -> Result<(), NotHeld> {
-        let mut inner = self.inner.lock();
-        inner.state.touch(
-            consumer,
-            id,
-            self.shared.clock.now(),
-            self.shared.max_msg_timeout,
-        )?;
-        self.arm(&mut inner);
-        Ok(())
+        let (now, max) = (self.shared.clock.now(), self.shared.max_msg_timeout);
+        self.inner.lock().state.touch(consumer, id, now, max)
     }
 
     /// Adds a published message that must not be delivered before `due`.
@@ -259,7 +254,7 @@ impl Channel {
         };
         inner.state.defer(segment, entry, due);
         inner.state.deferred_published += 1;
-        self.arm(&mut inner);
+        self.arm(&mut inner, due);
     }
 
     /// Takes back what has timed out, and makes available what is due; the timer calls it.
@@ -272,7 +267,7 @@ impl Channel {
             &mut released,
         );
         inner.armed = None;
-        self.arm(&mut inner);
+        self.arm_next(&mut inner);
         drop(inner);
         for bell in released {
             bell.notify_one();
@@ -280,13 +275,18 @@ impl Channel {
         self.ring_for(available);
     }
 
-    fn arm(&self, inner: &mut Inner) {
-        let Some(next) = inner.state.next_wake() else {
-            return;
-        };
-        if inner.armed.is_none_or(|armed| next < armed) {
-            inner.armed = Some(next);
-            self.shared.timers.wake_at(next, Weak::clone(&self.this));
+    /// Sees to it that the timer wakes this channel at `at`, or before.
+    fn arm(&self, inner: &mut Inner, at: Instant) {
+        if inner.armed.is_none_or(|armed| at < armed) {
+            inner.armed = Some(at);
+            self.shared.timers.wake_at(at, Weak::clone(&self.this));
+        }
+    }
+
+    /// The same for whatever comes next; looks at every consumer.
+    fn arm_next(&self, inner: &mut Inner) {
+        if let Some(next) = inner.state.next_wake() {
+            self.arm(inner, next);
         }
     }
 

@@ -66,7 +66,7 @@ impl Channel {
             tracing::warn!(channel = %self.name, messages = gone,
                 "unfinished messages are gone: finished just before a crash, or in memory only");
         }
-        self.arm(&mut inner);
+        self.arm_next(&mut inner);
     }
 
     /// Copies messages that have been unfinished for long to the side lane, where only they keep a whole segment from

@@ -135,7 +135,10 @@ impl Memory {
 
     /// Gives memory back to the system that was not needed since the last call; called every few seconds. Blocks.
     pub fn trim(&self) {
-        let needed = self.peak.swap(self.used(), Ordering::Relaxed).max(SPARE_BYTES_MIN);
+        let needed = self
+            .peak
+            .swap(self.used(), Ordering::Relaxed)
+            .max(SPARE_BYTES_MIN);
         let mut unneeded = Vec::new();
         let mut spare = self.spare.lock();
         while self.used() + spare.bytes > needed

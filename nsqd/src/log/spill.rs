@@ -170,13 +170,20 @@ impl Log {
         tails
     }
 
-    /// Notes that a sync has failed after [`Self::write_through`]: what is open is written again the next time. Blocks.
-    pub fn distrust_open(&self) {
-        let open = {
+    /// Notes that a sync has failed after [`Self::write_through`]: whatever was written and is still in memory is written
+    /// again the next time. Blocks.
+    pub fn distrust_written(&self) {
+        let in_memory: Vec<_> = {
             let state = self.state.lock();
-            [&state.open, &state.side].map(|open| Arc::clone(&open.segment))
+            let aside = state.aside.iter().filter_map(Weak::upgrade);
+            let sealed = state.sealed.iter().cloned().chain(aside);
+            let open = [&state.open, &state.side].map(|open| Arc::clone(&open.segment));
+            sealed
+                .filter(|segment| !segment.is_spilled())
+                .chain(open)
+                .collect()
         };
-        for segment in open {
+        for segment in in_memory {
             segment.settle(false);
         }
     }

@@ -143,7 +143,7 @@ impl Upkeep {
             outcome,
         } = self;
         if written && synced.is_err() {
-            topic.log.distrust_open();
+            topic.log.distrust_written();
         }
         let settled = topic.log.settle(spill, synced);
         let replaced = match synced {

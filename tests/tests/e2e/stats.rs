@@ -275,9 +275,12 @@ fn text_of_an_empty_daemon_and_of_clients() {
     consumer.identify(&json!({ "hostname": "c.example", "user_agent": "cli/1.0" }));
     consumer.subscribe("t", "c");
     consumer.ready(2);
-    let text = nsqd.get("/stats").body;
-    assert!(text.contains("\n        [V2 c.example:"), "{text}");
-    assert!(text.contains(" cli/1.0] state: 3 inflt: 0    rdy: 2    fin: 0        re-q: 0        msgs: 0        connected: "), "{text}");
+    // RDY has no answer: its effect is waited for.
+    wait::until("a line with the consumer and its ready count", || {
+        let text = nsqd.get("/stats").body;
+        text.contains("\n        [V2 c.example:")
+            && text.contains(" cli/1.0] state: 3 inflt: 0    rdy: 2    fin: 0        re-q: 0        msgs: 0        connected: ")
+    });
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn after_a_failed_sync_what_is_open_is_written_again() {
     bench.log.write_through().unwrap();
     bench.disk.fail(Call::Sync, 0, 1, EIO);
     bench.disk.sync_all(topic).unwrap_err();
-    bench.log.distrust_open();
+    bench.log.distrust_written();
     bench.append(2);
     bench.log.write_through().unwrap();
     bench.disk.sync_all(topic).unwrap();
@@ -84,7 +84,7 @@ fn a_process_that_dies_while_writing_again_leaves_what_the_kernel_had() {
     let mut bench = Bench::new(0, 1 << 16);
     bench.append(10);
     bench.log.write_through().unwrap();
-    bench.log.distrust_open();
+    bench.log.distrust_written();
     bench.disk.fail(Call::Write, 0, u32::MAX, EIO);
     bench.log.write_through().unwrap_err();
     bench.disk.heal();
