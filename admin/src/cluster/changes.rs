@@ -1,0 +1,207 @@
+//! What is done to the cluster, and in which order: nsqlookupds before nodes, so that no consumer is sent to what is going
+//! away, and those who have a topic are found before it is forgotten.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+
+use super::round::{self, Kind, Round};
+use super::upstream::UpstreamError;
+use super::{Cluster, ClusterError, Node, View, Warnings, escaped};
+
+/// Something to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Makes a topic known, and a channel of it on the nodes that have it. Without nsqlookupds, on all nodes.
+    Create {
+        topic: String,
+        channel: Option<String>,
+    },
+    /// Deletes a topic or channel everywhere, with its messages.
+    Delete {
+        topic: String,
+        channel: Option<String>,
+    },
+    /// Does this to a topic or channel, on the nodes that have it now.
+    Do {
+        verb: Verb,
+        topic: String,
+        channel: Option<String>,
+    },
+    /// Hides a node from consumers of the topic for a while, and deletes the topic there.
+    Tombstone { topic: String, node: String },
+}
+
+/// What can be done to a topic or a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Pause,
+    Unpause,
+    Empty,
+}
+
+/// As the endpoints of nsqd are called.
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+            Self::Empty => "empty",
+        })
+    }
+}
+
+impl Cluster {
+    /// Does `change`. That some nodes did not do it is a warning.
+    ///
+    /// # Errors
+    ///
+    /// Of those who had to do a step, nobody did; what was done before stays done.
+    pub(crate) async fn apply(&self, change: &Change) -> View<()> {
+        let warnings = match change {
+            Change::Create { topic, channel } => self.create(topic, channel.as_deref()).await?,
+            Change::Delete { topic, channel } => self.delete(topic, channel.as_deref()).await?,
+            Change::Do {
+                verb,
+                topic,
+                channel,
+            } => {
+                let object = Object::new(topic, channel.as_deref());
+                let (nodes, mut warnings) = self.producers(topic).await?;
+                if nodes.is_empty() {
+                    return Err(object.not_found());
+                }
+                warnings.extend(self.on_nodes(nodes, &object, &verb.to_string()).await?);
+                warnings
+            }
+            Change::Tombstone { topic, node } => self.tombstone(topic, node).await?,
+        };
+        Ok(((), warnings))
+    }
+
+    async fn create(&self, topic: &str, channel: Option<&str>) -> Result<Warnings, ClusterError> {
+        let mut warnings = self.make_known(&Object::new(topic, None)).await?;
+        if channel.is_none() {
+            return Ok(warnings);
+        }
+        let object = Object::new(topic, channel);
+        warnings.extend(self.make_known(&object).await?);
+        if self.has_lookupds() {
+            let (nodes, more) = self.producers(topic).await?;
+            warnings.extend(more);
+            warnings.extend(self.on_nodes(nodes, &object, "create").await?);
+        }
+        Ok(warnings)
+    }
+
+    /// Creates the object where the cluster's knowledge comes from.
+    async fn make_known(&self, object: &Object<'_>) -> Result<Warnings, ClusterError> {
+        if self.has_lookupds() {
+            return self.on_lookupds(&object.path("create")).await;
+        }
+        let (nodes, mut warnings) = self.producers(object.topic).await?;
+        warnings.extend(self.on_nodes(nodes, object, "create").await?);
+        Ok(warnings)
+    }
+
+    async fn delete(&self, topic: &str, channel: Option<&str>) -> Result<Warnings, ClusterError> {
+        let object = Object::new(topic, channel);
+        let (nodes, mut warnings) = self.producers(topic).await?;
+        if self.has_lookupds() {
+            warnings.extend(self.on_lookupds(&object.path("delete")).await?);
+        }
+        warnings.extend(self.on_nodes(nodes, &object, "delete").await?);
+        Ok(warnings)
+    }
+
+    async fn tombstone(&self, topic: &str, name: &str) -> Result<Warnings, ClusterError> {
+        let (node, mut warnings) = self.node(name).await?;
+        if self.has_lookupds() {
+            let (topic, node) = (escaped(topic), escaped(name));
+            let path = format!("/topic/tombstone?topic={topic}&node={node}");
+            warnings.extend(self.on_lookupds(&path).await?);
+        }
+        let object = Object::new(topic, None);
+        warnings.extend(self.on_nodes(vec![node], &object, "delete").await?);
+        Ok(warnings)
+    }
+
+    /// Posts to every nsqlookupd. One that does not know what is to be deleted has nothing to do.
+    async fn on_lookupds(&self, path: &str) -> Result<Warnings, ClusterError> {
+        let mut round = self.post(self.lookupds(), path).await;
+        round.forgive(is_absent);
+        if round.failures.is_empty() {
+            return Ok(Warnings::default());
+        }
+        let (_, warnings) = round.at_least_one(Kind::Lookupd)?;
+        Ok(warnings)
+    }
+
+    /// Posts `verb` to every node. Where nsqlookupds have told who has the topic, a node without the object is worth a
+    /// warning, unless the object was to go.
+    async fn on_nodes(
+        &self,
+        nodes: Vec<Node>,
+        object: &Object<'_>,
+        verb: &str,
+    ) -> Result<Warnings, ClusterError> {
+        if nodes.is_empty() {
+            return Ok(Warnings::default());
+        }
+        let addresses = nodes.into_iter().map(|node| node.http_address);
+        let mut round = self.post(addresses.collect(), &object.path(verb)).await;
+        if round.answers.is_empty() && round.failures.iter().all(is_absent) {
+            return Err(object.not_found());
+        }
+        if verb == "delete" || !self.has_lookupds() {
+            round.forgive(is_absent);
+        }
+        let (_, warnings) = round.at_least_one(Kind::Nsqd)?;
+        Ok(warnings)
+    }
+
+    async fn post(&self, addresses: Vec<String>, path: &str) -> Round<String, ()> {
+        round::ask_each(addresses, |address: String| {
+            let (upstream, path) = (Arc::clone(&self.upstream), path.to_owned());
+            async move { upstream.post(&address, &path, Bytes::new()).await }
+        })
+        .await
+    }
+}
+
+/// A topic, or a channel of it.
+struct Object<'a> {
+    topic: &'a str,
+    channel: Option<&'a str>,
+}
+
+impl<'a> Object<'a> {
+    fn new(topic: &'a str, channel: Option<&'a str>) -> Self {
+        Self { topic, channel }
+    }
+
+    /// The endpoint that does `verb` to it, the same on nsqd and nsqlookupd.
+    fn path(&self, verb: &str) -> String {
+        let topic = escaped(self.topic);
+        match self.channel {
+            None => format!("/topic/{verb}?topic={topic}"),
+            Some(channel) => {
+                let channel = escaped(channel);
+                format!("/channel/{verb}?topic={topic}&channel={channel}")
+            }
+        }
+    }
+
+    fn not_found(&self) -> ClusterError {
+        match self.channel {
+            None => ClusterError::TopicNotFound,
+            Some(_) => ClusterError::ChannelNotFound,
+        }
+    }
+}
+
+fn is_absent(error: &UpstreamError) -> bool {
+    error.status() == Some(StatusCode::NOT_FOUND)
+}

@@ -1,0 +1,357 @@
+//! The cluster, asked afresh for each view: one question to many nodes at once, and what came of it.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `mod.rs` | [`Cluster`]: which questions make a view |
+//! | `round.rs` | asking many at once; who answered and who did not |
+//! | `upstream.rs` | one request to one node, with its deadline and bounds |
+//! | `answers.rs`, `model.rs` | what nodes answer; what the API tells |
+//! | `merge.rs`, `version.rs` | pure: many answers into one |
+//! | `changes.rs` | what is done to the cluster, and in which order |
+//!
+//! A node that fails never takes the others with it: what the rest said is shown, with a warning. Only when nobody answers is
+//! there nothing to show. Only addresses that were configured, or that a nsqlookupd has just told of, are ever asked.
+
+mod answers;
+mod changes;
+mod merge;
+mod model;
+mod round;
+pub(crate) mod upstream;
+mod version;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hyper::StatusCode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use thiserror::Error;
+
+use answers::{Channels, Producer, Producers, Stats, Topics};
+pub(crate) use changes::{Change, Verb};
+pub(crate) use model::{Channel, Client, Counter, Node, NodeDetail, Topic};
+pub(crate) use round::{Failures, Warnings};
+use round::{Kind, Round};
+use upstream::{Upstream, UpstreamError};
+
+use crate::options::{Options, Sources};
+
+/// The cluster, as far as the configured addresses know it.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    upstream: Arc<Upstream>,
+    sources: Sources,
+}
+
+/// A view, and who is missing in it.
+pub(crate) type View<T> = Result<(T, Warnings), ClusterError>;
+
+/// Why there is nothing to show.
+#[derive(Debug, Error)]
+pub(crate) enum ClusterError {
+    /// None of those who had to answer did.
+    #[error(transparent)]
+    Unanswered(#[from] Failures),
+    /// No node of this name is known.
+    #[error("NODE_NOT_FOUND")]
+    NodeNotFound,
+    /// Everybody answered, and nobody knows the topic.
+    #[error("TOPIC_NOT_FOUND")]
+    TopicNotFound,
+    /// The topic has no channel of this name on any node.
+    #[error("CHANNEL_NOT_FOUND")]
+    ChannelNotFound,
+}
+
+impl Cluster {
+    pub(crate) fn new(options: &Options) -> Self {
+        let upstream = Upstream::new(
+            options.http_client_connect_timeout,
+            options.http_client_request_timeout,
+        );
+        Self {
+            upstream: Arc::new(upstream),
+            sources: options.sources.clone(),
+        }
+    }
+
+    /// The names of all topics.
+    pub(crate) async fn topics(&self) -> View<Vec<String>> {
+        match &self.sources {
+            Sources::Lookupds(lookupds) => {
+                let round: Round<_, Topics> = self.ask(lookupds.clone(), "/topics").await;
+                let (answers, warnings) = round.at_least_one(Kind::Lookupd)?;
+                let lists = answers.into_iter().map(|(_, answer)| answer.topics);
+                Ok((merge::names(lists), warnings))
+            }
+            Sources::Nsqds(nsqds) => {
+                let round: Round<_, Stats> = self.ask(nsqds.clone(), STATS).await;
+                let (answers, warnings) = round.at_least_one(Kind::Nsqd)?;
+                let names = |stats: Stats| stats.topics.into_iter().map(|topic| topic.topic_name);
+                let lists = answers.into_iter().map(|(_, stats)| names(stats).collect());
+                Ok((merge::names(lists), warnings))
+            }
+        }
+    }
+
+    /// The topics that no active, untombstoned node has, with their channels (`None` if there are none). A topic of which
+    /// somebody could not be asked is left out: it may well be active.
+    pub(crate) async fn inactive_topics(&self) -> View<BTreeMap<String, Option<Vec<String>>>> {
+        let Sources::Lookupds(_) = &self.sources else {
+            return Ok((BTreeMap::new(), Warnings::default()));
+        };
+        let (names, mut warnings) = self.topics().await?;
+        let (nodes, more) = self.nodes().await?;
+        // While a nsqlookupd is silent, nothing is known to be inactive.
+        let is_complete = warnings.is_empty() && more.is_empty();
+        warnings.extend(more);
+        let mut inactive = BTreeMap::new();
+        if !is_complete {
+            return Ok((inactive, warnings));
+        }
+        for name in names {
+            let has_it = |node: &Node| {
+                let topics = node.topics.iter().flatten();
+                let mut active = topics.filter(|topic| !topic.tombstoned);
+                active.any(|topic| topic.topic == name)
+            };
+            if nodes.iter().any(has_it) {
+                continue;
+            }
+            let (channels, more) = self.registered_channels(&name).await?;
+            warnings.extend(more);
+            inactive.insert(name, (!channels.is_empty()).then_some(channels));
+        }
+        Ok((inactive, warnings))
+    }
+
+    /// The channels of a topic that nsqlookupds know.
+    async fn registered_channels(&self, topic: &str) -> View<Vec<String>> {
+        let path = format!("/channels?topic={}", escaped(topic));
+        let round: Round<_, Channels> = self.ask(self.lookupds(), &path).await;
+        let (answers, warnings) = round.at_least_one(Kind::Lookupd)?;
+        let lists = answers.into_iter().map(|(_, answer)| answer.channels);
+        Ok((merge::names(lists), warnings))
+    }
+
+    /// A topic on all nodes that have it.
+    pub(crate) async fn topic(&self, name: &str) -> View<Topic> {
+        let path = format!("{STATS}&topic={}", escaped(name));
+        let (told, warnings) = self.stats_of_topic(name, &path).await?;
+        let now = unix_seconds();
+        let rows = told.into_iter().flat_map(|(node, stats)| {
+            let topics = stats.topics.into_iter();
+            let row = topics
+                .filter(|topic| topic.topic_name == name)
+                .map(|topic| merge::topic_row(&node, topic, now));
+            row.collect::<Vec<_>>()
+        });
+        let rows: Vec<Topic> = rows.collect();
+        if rows.is_empty() && !self.has_lookupds() {
+            return Err(ClusterError::TopicNotFound);
+        }
+        Ok((merge::topic(name, rows), warnings))
+    }
+
+    /// A channel on all nodes that have it, with its consumers.
+    pub(crate) async fn channel(&self, topic: &str, name: &str) -> View<Channel> {
+        let path = format!(
+            "/stats?format=json&topic={}&channel={}",
+            escaped(topic),
+            escaped(name)
+        );
+        let (told, warnings) = self.stats_of_topic(topic, &path).await?;
+        let now = unix_seconds();
+        let rows = told.into_iter().flat_map(|(node, stats)| {
+            let topics = stats.topics.into_iter();
+            let topics = topics.filter(|told| told.topic_name == topic);
+            let channels = topics.flat_map(|topic| topic.channels);
+            let rows = channels
+                .filter(|told| told.channel_name == name)
+                .map(|told| merge::channel_row(&node, topic, told, now));
+            rows.collect::<Vec<_>>()
+        });
+        let rows: Vec<Channel> = rows.collect();
+        if rows.is_empty() {
+            return Err(ClusterError::ChannelNotFound);
+        }
+        Ok((merge::channel(topic, name, rows), warnings))
+    }
+
+    /// What those who have the topic say to `path`. A topic that is registered and on no node yet has no answers.
+    async fn stats_of_topic(&self, topic: &str, path: &str) -> View<Vec<(Node, Stats)>> {
+        let (nodes, mut warnings) = self.producers(topic).await?;
+        if nodes.is_empty() {
+            return Ok((Vec::new(), warnings));
+        }
+        let (told, more) = self.ask_nodes(nodes, path).await.at_least_one(Kind::Nsqd)?;
+        warnings.extend(more);
+        Ok((told, warnings))
+    }
+
+    /// All nodes.
+    pub(crate) async fn nodes(&self) -> View<Vec<Node>> {
+        match &self.sources {
+            Sources::Lookupds(lookupds) => {
+                let round: Round<_, Producers> = self.ask(lookupds.clone(), "/nodes").await;
+                let (answers, warnings) = round.at_least_one(Kind::Lookupd)?;
+                let told = answers
+                    .into_iter()
+                    .map(|(lookupd, told)| (lookupd, told.producers));
+                Ok((merge::nodes(told), warnings))
+            }
+            Sources::Nsqds(nsqds) => self.known_nodes(nsqds, true).await,
+        }
+    }
+
+    /// The nodes that are configured, with their topics if they are wanted.
+    async fn known_nodes(&self, nsqds: &[String], with_topics: bool) -> View<Vec<Node>> {
+        let round = round::ask_each(nsqds.to_vec(), |address| {
+            let upstream = Arc::clone(&self.upstream);
+            async move {
+                let info: Producer = upstream.get(&address, "/info").await?;
+                let stats = if with_topics {
+                    upstream.get(&address, STATS).await?
+                } else {
+                    Stats::default()
+                };
+                Ok((info, stats))
+            }
+        });
+        let (answers, warnings) = round.await.at_least_one(Kind::Nsqd)?;
+        let told = answers
+            .into_iter()
+            .map(|(address, (info, stats))| (address, info, stats));
+        Ok((merge::known_nodes(told.collect()), warnings))
+    }
+
+    /// One node, by the name under which it is known.
+    pub(crate) async fn node(&self, name: &str) -> View<Node> {
+        let (nodes, warnings) = self.nodes().await?;
+        let node = nodes.into_iter().find(|node| node.name() == name);
+        node.map(|node| (node, warnings))
+            .ok_or(ClusterError::NodeNotFound)
+    }
+
+    /// What one node is doing.
+    pub(crate) async fn node_detail(&self, name: &str) -> View<NodeDetail> {
+        let (node, warnings) = self.node(name).await?;
+        let round = self.ask_nodes(vec![node], "/stats?format=json").await;
+        let (mut told, _) = round.at_least_one(Kind::Nsqd)?;
+        let (node, stats) = told.pop().expect("the one node has answered");
+        Ok((merge::node_detail(&node, stats, unix_seconds()), warnings))
+    }
+
+    /// What each channel on each node has received.
+    pub(crate) async fn counters(&self) -> View<BTreeMap<String, Counter>> {
+        let (told, warnings) = self.figures().await?;
+        Ok((merge::counters(told), warnings))
+    }
+
+    /// Every topic with its figures; one that is on no node yet is there too, with nothing in it.
+    pub(crate) async fn overview(&self) -> View<Vec<Topic>> {
+        let (names, mut warnings) = self.topics().await?;
+        let (told, more) = match self.figures().await {
+            Ok(figures) => figures,
+            // A cluster whose nsqds are all away still has names.
+            Err(ClusterError::Unanswered(failures)) => (Vec::new(), failures.into()),
+            Err(error) => return Err(error),
+        };
+        warnings.extend(more);
+        let mut topics = merge::topics(told, unix_seconds());
+        for name in names {
+            let place = topics.binary_search_by(|topic| topic.topic_name.cmp(&name));
+            if let Err(place) = place {
+                topics.insert(place, merge::topic(&name, Vec::new()));
+            }
+        }
+        Ok((topics, warnings))
+    }
+
+    /// The figures of all nodes, without clients.
+    async fn figures(&self) -> View<Vec<(Node, Stats)>> {
+        let (nodes, mut warnings) = match &self.sources {
+            Sources::Lookupds(_) => self.nodes().await?,
+            Sources::Nsqds(nsqds) => self.known_nodes(nsqds, false).await?,
+        };
+        let (told, more) = self
+            .ask_nodes(nodes, STATS)
+            .await
+            .at_least_one(Kind::Nsqd)?;
+        warnings.extend(more);
+        Ok((told, warnings))
+    }
+
+    /// The nodes that have a topic; none if it is registered only. Without nsqlookupds, all nodes: they are asked anyway.
+    async fn producers(&self, topic: &str) -> View<Vec<Node>> {
+        let lookupds = match &self.sources {
+            Sources::Nsqds(nsqds) => return self.known_nodes(nsqds, false).await,
+            Sources::Lookupds(lookupds) => lookupds,
+        };
+        let path = format!("/lookup?topic={}", escaped(topic));
+        let mut round: Round<_, Producers> = self.ask(lookupds.clone(), &path).await;
+        // Not to know the topic is an answer too.
+        let unknown = |error: &UpstreamError| error.status() == Some(StatusCode::NOT_FOUND);
+        round.forgive(unknown);
+        if round.answers.is_empty() && round.failures.is_empty() {
+            return Err(ClusterError::TopicNotFound);
+        }
+        let (answers, warnings) = round.at_least_one(Kind::Lookupd)?;
+        let told = answers.into_iter().map(|(_, answer)| answer.producers);
+        Ok((merge::producers(told), warnings))
+    }
+
+    async fn ask_nodes(&self, nodes: Vec<Node>, path: &str) -> Round<Node, Stats> {
+        round::ask_each(nodes, |node: Node| {
+            let (upstream, path) = (Arc::clone(&self.upstream), path.to_owned());
+            async move { upstream.get(&node.http_address, &path).await }
+        })
+        .await
+    }
+
+    async fn ask<T>(&self, addresses: Vec<String>, path: &str) -> Round<String, T>
+    where
+        T: serde::de::DeserializeOwned + Send + 'static,
+    {
+        round::ask_each(addresses, |address| {
+            let (upstream, path) = (Arc::clone(&self.upstream), path.to_owned());
+            async move { upstream.get(&address, &path).await }
+        })
+        .await
+    }
+
+    fn has_lookupds(&self) -> bool {
+        matches!(self.sources, Sources::Lookupds(_))
+    }
+
+    /// The nsqlookupds, if there are any.
+    fn lookupds(&self) -> Vec<String> {
+        match &self.sources {
+            Sources::Lookupds(lookupds) => lookupds.clone(),
+            Sources::Nsqds(_) => Vec::new(),
+        }
+    }
+}
+
+/// A name as an argument of a query.
+fn escaped(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, &ESCAPED)
+}
+
+/// The time, as nsqd counts it.
+pub(crate) fn unix_seconds() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Everything but what is plain in a query.
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+/// All figures of an nsqd, without its clients.
+const STATS: &str = "/stats?format=json&include_clients=false";

@@ -1,0 +1,145 @@
+//! What a path stands for.
+
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Ping,
+    Style,
+    LogLevel,
+    /// Shown to people.
+    Page(View),
+    /// Told to scripts.
+    Api(View),
+}
+
+/// A view of the cluster. Names are as they were given: no more than text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    Topics,
+    Topic(String),
+    Channel(String, String),
+    Nodes,
+    Node(String),
+    /// Only told to scripts.
+    Counter,
+}
+
+impl Target {
+    /// Reads a path without its base path. Each part is percent-decoded once, so that `%23` is the `#` of `#ephemeral` and
+    /// `%2F` is a slash in a name.
+    pub(super) fn parse(path: &str) -> Option<Self> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let decode = |part| percent_decode_str(part).decode_utf8().ok();
+        let parts: Option<Vec<_>> = path.split('/').map(decode).collect();
+        let parts = parts?;
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+        match parts[..] {
+            [""] => Some(Self::Page(View::Topics)),
+            ["ping"] => Some(Self::Ping),
+            ["style.css"] => Some(Self::Style),
+            ["config", "log_level"] => Some(Self::LogLevel),
+            ["api", ref rest @ ..] => View::parse(rest).map(Self::Api),
+            ref parts => {
+                let view = View::parse(parts).filter(|view| *view != View::Counter);
+                view.map(Self::Page)
+            }
+        }
+    }
+
+    /// The methods that it has.
+    pub(super) fn methods(&self) -> Vec<Method> {
+        match self {
+            Self::Api(View::Topics) => vec![Method::GET, Method::POST],
+            Self::Api(View::Topic(_) | View::Channel(..)) => {
+                vec![Method::GET, Method::POST, Method::DELETE]
+            }
+            Self::Api(View::Node(_)) => vec![Method::GET, Method::DELETE],
+            Self::LogLevel => vec![Method::GET, Method::PUT],
+            _ => vec![Method::GET],
+        }
+    }
+}
+
+impl View {
+    fn parse(parts: &[&str]) -> Option<Self> {
+        Some(match *parts {
+            ["topics"] => Self::Topics,
+            ["topics", topic] => Self::Topic(topic.to_owned()),
+            ["topics", topic, channel] => Self::Channel(topic.to_owned(), channel.to_owned()),
+            ["nodes"] => Self::Nodes,
+            ["nodes", node] => Self::Node(node.to_owned()),
+            ["counter"] => Self::Counter,
+            _ => return None,
+        })
+    }
+}
+
+/// The path that was meant, if it is another: no slash at its end, none doubled, none alone after a base path.
+pub(super) fn canonical(path: &str) -> Option<String> {
+    let mut cleaned = String::with_capacity(path.len());
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        cleaned.push('/');
+        cleaned.push_str(part);
+    }
+    (cleaned != path).then_some(cleaned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stand_for_views() {
+        let topic = |name: &str| View::Topic(name.to_owned());
+        for (path, target) in [
+            ("", Target::Page(View::Topics)),
+            ("/", Target::Page(View::Topics)),
+            ("/ping", Target::Ping),
+            ("/topics", Target::Page(View::Topics)),
+            ("/topics/a%23ephemeral", Target::Page(topic("a#ephemeral"))),
+            ("/api/topics/a%2Fb", Target::Api(topic("a/b"))),
+            ("/api/topics/a%2523", Target::Api(topic("a%23"))),
+            (
+                "/api/topics/t/c",
+                Target::Api(View::Channel("t".into(), "c".into())),
+            ),
+            (
+                "/api/nodes/h:4151",
+                Target::Api(View::Node("h:4151".into())),
+            ),
+            ("/api/counter", Target::Api(View::Counter)),
+        ] {
+            assert_eq!(Target::parse(path), Some(target), "{path}");
+        }
+        for path in [
+            "/counter",
+            "/api",
+            "/topics/a/b/c",
+            "/Topics",
+            "/topics/%ff",
+            "/api/ping",
+            "*",
+        ] {
+            assert_eq!(Target::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn slashes_too_many_lead_to_the_path_that_was_meant() {
+        for (path, meant) in [
+            ("/", ""),
+            ("//", ""),
+            ("/topics/", "/topics"),
+            ("//topics//a", "/topics/a"),
+            ("topics", "/topics"),
+        ] {
+            assert_eq!(canonical(path).as_deref(), Some(meant), "{path}");
+        }
+        for path in ["", "/topics", "/topics/a%2F"] {
+            assert_eq!(canonical(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line as given: every flag of the reference, and those of our own at the end.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use client::daemon::{duration::GoDuration, flags::Daemon, log::LogLevel};
+
+/// What the command line and the configuration file of nsqadmin are called, where names alone do not tell.
+pub const DAEMON: Daemon = Daemon {
+    name: "nsqadmin",
+    config_keys: &[
+        ("lookupd-http-address", Some("nsqlookupd_http_addresses")),
+        ("nsqd-http-address", Some("nsqd_http_addresses")),
+        ("admin-user", Some("admin_users")),
+        ("allowed-host", Some("allowed_hosts")),
+        ("trusted-proxy", Some("trusted_proxies")),
+        ("verbose", None),
+    ],
+};
+
+/// The page of NSQ: shows topics, channels and nodes of a cluster, and changes them.
+///
+/// Fields are the flags with `_` for `-`; the comments are their help texts.
+#[derive(Clone, Debug, Parser)]
+pub struct Flags {
+    /// TOML file with these settings, '_' for '-'.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Lowest level logged: debug, info, warn, error or fatal.
+    #[arg(long, default_value = "info")]
+    pub log_level: LogLevel,
+    /// Start of each log line.
+    #[arg(long, default_value = "[nsqadmin] ")]
+    pub log_prefix: String,
+    /// Deprecated, without effect; see --log-level.
+    #[arg(long)]
+    pub verbose: bool,
+
+    /// Address to listen on: host:port, or the path of a unix socket.
+    #[arg(long, default_value = "0.0.0.0:4171")]
+    pub http_address: String,
+    /// Path in front of every page and of the API.
+    #[arg(long, default_value = "/")]
+    pub base_path: String,
+    /// Directory with static files in place of the built-in ones; not supported.
+    #[arg(long, default_value = "")]
+    pub dev_static_dir: String,
+
+    /// nsqlookupd to learn nodes from, host:port, repeatable.
+    #[arg(long)]
+    pub lookupd_http_address: Vec<String>,
+    /// nsqd to ask where there is no nsqlookupd, host:port, repeatable.
+    #[arg(long)]
+    pub nsqd_http_address: Vec<String>,
+    /// Longest time to connect to one of them, above 0.
+    #[arg(long, default_value = "2s")]
+    pub http_client_connect_timeout: GoDuration,
+    /// Longest time for a whole request to one of them, above 0.
+    #[arg(long, default_value = "5s")]
+    pub http_client_request_timeout: GoDuration,
+    /// Do not check certificates; not supported yet.
+    #[arg(long)]
+    pub http_client_tls_insecure_skip_verify: bool,
+    /// PEM file with authorities; not supported yet.
+    #[arg(long, default_value = "")]
+    pub http_client_tls_root_ca_file: String,
+    /// PEM file with the certificate to show; not supported yet.
+    #[arg(long, default_value = "")]
+    pub http_client_tls_cert: String,
+    /// PEM file with its key; not supported yet.
+    #[arg(long, default_value = "")]
+    pub http_client_tls_key: String,
+
+    /// Who may use /config, as a range of addresses; empty for everybody.
+    #[arg(long, default_value = "127.0.0.1/8")]
+    pub allow_config_from_cidr: String,
+    /// Header in which a trusted proxy tells the user's name.
+    #[arg(long, default_value = "X-Forwarded-User")]
+    pub acl_http_header: String,
+    /// User who may change things, repeatable; without any, everybody may.
+    #[arg(long)]
+    pub admin_user: Vec<String>,
+    /// http:// URL that is told, by POST, what was changed.
+    #[arg(long, default_value = "")]
+    pub notification_http_endpoint: String,
+
+    /// Graphite to draw graphs with; not supported yet.
+    #[arg(long, default_value = "")]
+    pub graphite_url: String,
+    /// Fetch graphs through nsqadmin; not supported yet.
+    #[arg(long)]
+    pub proxy_graphite: bool,
+    /// Prefix of figures in Graphite, %s for the node; without effect.
+    #[arg(long, default_value = "nsq.%s")]
+    pub statsd_prefix: String,
+    /// Key of a counter in Graphite; without effect.
+    #[arg(long, default_value = "stats.counters.%s.count")]
+    pub statsd_counter_format: String,
+    /// Key of a gauge in Graphite; without effect.
+    #[arg(long, default_value = "stats.gauges.%s")]
+    pub statsd_gauge_format: String,
+    /// Time between nsqd's pushes to statsd; without effect.
+    #[arg(long, default_value = "1m")]
+    pub statsd_interval: GoDuration,
+
+    /// Name that browsers may reach nsqadmin by, repeatable; IP addresses, localhost and this host's
+    /// name always may; * allows any.
+    #[arg(long)]
+    pub allowed_host: Vec<String>,
+    /// Range of addresses from which --acl-http-header is believed, repeatable: 127.0.0.1/8.
+    #[arg(long)]
+    pub trusted_proxy: Vec<String>,
+}

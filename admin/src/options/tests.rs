@@ -1,0 +1,125 @@
+//! Defaults, the reference's spellings, and what is refused.
+
+use std::ffi::OsString;
+
+use client::daemon::flags::{Exit, parse};
+
+use super::*;
+
+fn flags(words: &[&str]) -> Result<Flags, Exit> {
+    let words = ["nsqadmin"].iter().chain(words);
+    parse(&DAEMON, words.map(OsString::from))
+}
+
+fn check(words: &[&str]) -> Result<Options, OptionsError> {
+    Options::check(flags(words).unwrap_or_else(|exit| panic!("{words:?}: {}", exit.text)))
+}
+
+const LOOKUPD: &str = "--lookupd-http-address=lk:4161";
+
+#[test]
+fn defaults_are_those_of_the_reference() {
+    let options = check(&[LOOKUPD]).unwrap();
+    assert_eq!(options.http_address, "0.0.0.0:4171");
+    assert_eq!(options.base_path, "");
+    assert_eq!(options.log_prefix, "[nsqadmin] ");
+    assert_eq!(options.log_level, LogLevel::Info);
+    assert_eq!(
+        options.sources,
+        Sources::Lookupds(vec!["lk:4161".to_owned()])
+    );
+    assert_eq!(options.http_client_connect_timeout, Duration::from_secs(2));
+    assert_eq!(options.http_client_request_timeout, Duration::from_secs(5));
+    assert_eq!(options.acl_http_header, "x-forwarded-user");
+    assert!(options.admin_users.is_empty() && options.trusted_proxies.is_empty());
+    assert_eq!(options.notification_http_endpoint, None);
+}
+
+#[test]
+fn a_command_line_for_the_reference_is_understood() {
+    let options = check(&[
+        "-nsqd-http-address=a:4151",
+        "-nsqd-http-address=[::1]:4151",
+        "-nsqd-http-address=a:4151",
+        "-base-path=nsq//x/",
+        "-acl-http-header=X-User",
+        "-admin-user=joe",
+        "-allow-config-from-cidr=",
+        "-notification-http-endpoint=http://hook:80/nsq?x=1",
+        "-statsd-interval=10s",
+        "-statsd-prefix=nsq",
+        "-verbose",
+    ])
+    .unwrap();
+    let nsqds = ["a:4151", "[::1]:4151"].map(str::to_owned).to_vec();
+    assert_eq!(options.sources, Sources::Nsqds(nsqds));
+    assert_eq!(options.base_path, "/nsq/x");
+    assert_eq!(options.admin_users, ["joe"]);
+    assert_eq!(options.acl_http_header, "x-user");
+    let endpoint = options.notification_http_endpoint.unwrap();
+    assert_eq!(endpoint.path_and_query().unwrap(), "/nsq?x=1");
+}
+
+#[test]
+fn the_file_has_the_reference_s_keys() {
+    let text = "nsqlookupd_http_addresses = [\"lk:4161\"]\nadmin_users = \"a,b\"\n\
+        http_client_request_timeout = \"7s\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n";
+    let path = std::env::temp_dir().join(format!("admin-{}.toml", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    let options = check(&["--config", path.to_str().unwrap()]).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        options.sources,
+        Sources::Lookupds(vec!["lk:4161".to_owned()])
+    );
+    assert_eq!(options.admin_users, ["a", "b"]);
+    assert_eq!(options.http_client_request_timeout, Duration::from_secs(7));
+    assert_eq!(options.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
+}
+
+#[test]
+fn exactly_one_kind_of_source_is_needed() {
+    assert_eq!(check(&[]).unwrap_err(), OptionsError::NoAddress);
+    let both = check(&[LOOKUPD, "--nsqd-http-address=a:1"]).unwrap_err();
+    assert_eq!(both, OptionsError::BothKinds);
+}
+
+#[test]
+fn wrong_values_are_refused_with_what_is_allowed() {
+    for (word, allowed) in [
+        ("--http-address=", "host:port"),
+        ("--base-path=/a b", "letters"),
+        ("--base-path=/a/../b", "letters"),
+        ("--lookupd-http-address=http://lk:4161", "without http://"),
+        ("--lookupd-http-address=lk", "host:port"),
+        ("--lookupd-http-address=:4161", "host:port"),
+        ("--lookupd-http-address=lk:70000", "host:port"),
+        ("--http-client-connect-timeout=0", "above 0"),
+        ("--http-client-request-timeout=0s", "above 0"),
+        ("--allow-config-from-cidr=10.0.0.0", "range"),
+        ("--trusted-proxy=10.0.0.0/99", "range"),
+        ("--acl-http-header=a b", "header"),
+        ("--notification-http-endpoint=https://hook", "http://"),
+        ("--notification-http-endpoint=hook", "http://"),
+    ] {
+        let error = check(&[LOOKUPD, word]).expect_err(word).to_string();
+        let (flag, _) = word.split_once('=').unwrap();
+        assert!(error.contains(flag) && error.contains(allowed), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_and_not_ignored() {
+    for word in [
+        "--dev-static-dir=/srv",
+        "--http-client-tls-insecure-skip-verify",
+        "--http-client-tls-root-ca-file=ca.pem",
+        "--http-client-tls-cert=c.pem",
+        "--http-client-tls-key=k.pem",
+        "--graphite-url=http://graphite",
+        "--proxy-graphite",
+    ] {
+        let error = check(&[LOOKUPD, word]).expect_err(word).to_string();
+        assert!(error.contains("not supported yet"), "{error}");
+    }
+}
