@@ -271,3 +271,28 @@ fn config_shows_every_setting_that_the_file_can_have() {
         assert_eq!(options.config_value(key), None, "{key}");
     }
 }
+
+/// Flags that are in the README of the crate, as `--flag`.
+fn documented() -> std::collections::BTreeSet<&'static str> {
+    let code = include_str!("../../README.md")
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    let flags = code.filter_map(|code| code.strip_prefix("--"));
+    flags
+        .map(|flag| flag.split(['=', ' ', '\n']).next().unwrap_or(flag))
+        .collect()
+}
+
+#[test]
+fn every_flag_is_documented_and_nothing_else() {
+    let command = <Flags as clap::CommandFactory>::command();
+    let mut exists: std::collections::BTreeSet<_> = command
+        .get_arguments()
+        .filter_map(clap::Arg::get_long)
+        .collect();
+    exists.extend(["version", "help"]);
+    let mut documented = documented();
+    documented.insert("help");
+    assert_eq!(documented, exists);
+}

@@ -170,3 +170,23 @@ async fn metrics_are_open_metrics() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn every_metric_is_documented() {
+    let server = start().await;
+    server.check("POST /topic/create?topic=t", "", "200 ").await;
+    server
+        .check("POST /channel/create?topic=t&channel=c", "", "200 ")
+        .await;
+    let readme = include_str!("../../../README.md");
+    let answer = server.ask("GET /metrics", "").await;
+    let samples = answer.body.lines().filter(|line| !line.starts_with('#'));
+    let names: Vec<_> = samples
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+    server.stop().await;
+}
