@@ -1,8 +1,8 @@
 //! nsqadmin: what operators see of a cluster, and what they do to it.
 //!
 //! The way of a request: [`http`] finds out what is asked for and whether it may be; the `cluster` module asks every
-//! nsqlookupd and nsqd concerned, all at once, and merges what they answer. Nothing of the cluster is kept between two
-//! requests. The README's section *Inside* has the map.
+//! nsqlookupd and nsqd concerned, all at once, and merges what they answer. Between two requests nothing of the cluster is
+//! kept, but the counts that rates are made of. The README's section *Inside* has the map.
 
 mod access;
 mod cidr;
@@ -11,15 +11,18 @@ pub mod error;
 mod http;
 mod notify;
 pub mod options;
+mod rates;
 #[cfg(test)]
 mod testing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use client::daemon::listen::Listener;
 use client::daemon::log::LogHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use access::Access;
@@ -29,6 +32,7 @@ pub use error::{OptionsError, StartError};
 use http::Admin;
 use notify::Notifier;
 pub use options::{Flags, Options, Sources};
+use rates::Rates;
 
 /// A daemon that runs.
 #[derive(Debug)]
@@ -68,6 +72,7 @@ impl Daemon {
             access: Access::new(&options),
             cluster: Cluster::new(&options),
             notifier,
+            rates: Rates::default(),
             log,
         });
         let (stopping, stopped) = watch::channel(false);
@@ -84,15 +89,21 @@ impl Daemon {
         &self.http_address
     }
 
-    /// Stops: closes idle connections, gives requests under way a few seconds, then notifications not sent yet.
+    /// Stops: closes idle connections, gives requests under way a few seconds, then notifications not sent yet
+    /// as many.
     pub async fn stop(self) {
         // There may be no receiver left: then the server has ended.
         let _ = self.stopping.send(true);
         // One that has panicked has ended too.
         let _ = self.server.await;
-        if let Some(notifier) = self.notifier {
-            let _ = notifier.await;
+        if let Some(notifier) = self.notifier
+            && timeout(NOTIFIER_GRACE, notifier).await.is_err()
+        {
+            warn!("notifications not sent yet are lost");
         }
         info!("bye");
     }
 }
+
+/// As long as requests under way are given, and for the same reason.
+const NOTIFIER_GRACE: Duration = Duration::from_secs(3);

@@ -16,10 +16,27 @@ pub(super) fn count(count: &i64, _: &dyn askama::Values) -> askama::Result<Strin
     Ok(grouped(*count))
 }
 
+/// A rate, with a digit after the point where it is small; a dash where there is none.
+#[askama::filter_fn]
+pub(super) fn rate(rate: &Option<f64>, _: &dyn askama::Values) -> askama::Result<String> {
+    Ok(rate.map_or_else(|| "–".to_owned(), per_second))
+}
+
 /// Nanoseconds as an age: `5m 26s`.
 #[askama::filter_fn]
 pub(super) fn age(nanoseconds: &i64, _: &dyn askama::Values) -> askama::Result<String> {
     Ok(in_two_units(nanoseconds / 1_000_000_000))
+}
+
+fn per_second(rate: f64) -> String {
+    if rate < 10.0 {
+        return format!("{rate:.1}");
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a cast stops at the largest number"
+    )]
+    grouped(rate.round() as i64)
 }
 
 fn grouped(count: i64) -> String {
@@ -71,6 +88,18 @@ mod tests {
             assert_eq!(grouped(count), text);
         }
         assert_eq!(grouped(i64::MIN), "-9,223,372,036,854,775,808");
+    }
+
+    #[test]
+    fn rates_are_short() {
+        for (rate, text) in [
+            (0.0, "0.0"),
+            (9.94, "9.9"),
+            (10.2, "10"),
+            (12_345.6, "12,346"),
+        ] {
+            assert_eq!(per_second(rate), text);
+        }
     }
 
     #[test]

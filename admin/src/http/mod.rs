@@ -34,6 +34,7 @@ use tokio::sync::watch;
 use crate::access::Access;
 use crate::cluster::{Cluster, ClusterError};
 use crate::notify::Notifier;
+use crate::rates::Rates;
 use target::Target;
 
 /// What handlers work with.
@@ -44,6 +45,7 @@ pub(crate) struct Admin {
     pub(crate) access: Access,
     pub(crate) cluster: Cluster,
     pub(crate) notifier: Option<Notifier>,
+    pub(crate) rates: Rates,
     pub(crate) log: LogHandle,
 }
 

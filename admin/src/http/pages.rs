@@ -1,5 +1,7 @@
 //! What people see: pages made here, complete without a script. A page is a table or two; who did not answer stands above.
 
+use std::time::Instant;
+
 use askama::Template;
 use client::daemon::http::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -7,6 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use super::target::View;
 use super::{Admin, filters, told};
 use crate::cluster::{Channel, Client, ClusterError, Node, NodeDetail, Topic, Warnings};
+use crate::rates::PerSecond;
 
 /// Answers a GET for a page; where there is nothing to show, with a page that says why.
 pub(super) async fn show(admin: &Admin, view: &View) -> Response {
@@ -32,7 +35,9 @@ async fn overview(admin: &Admin) -> Result<Response, ClusterError> {
     let sum = |count: fn(&TopicLine) -> i64, lines: &[TopicLine]| {
         lines.iter().map(count).fold(0, i64::saturating_add)
     };
-    let lines: Vec<TopicLine> = topics.into_iter().map(TopicLine::new).collect();
+    let rates = rates(admin, &topics, &warnings);
+    let line = |topic: Topic| TopicLine::new(rates.get(&topic.topic_name).copied(), topic);
+    let lines: Vec<TopicLine> = topics.into_iter().map(line).collect();
     let page = OverviewPage {
         frame: Frame::new(admin, "Topics", "topics", &warnings),
         depth: sum(|line| line.topic.depth, &lines),
@@ -42,6 +47,18 @@ async fn overview(admin: &Admin) -> Result<Response, ClusterError> {
         topics: lines,
     };
     Ok(rendered(&page))
+}
+
+/// How fast topics are published to, as far as it is known.
+fn rates(admin: &Admin, topics: &[Topic], warnings: &Warnings) -> PerSecond {
+    if !warnings.is_empty() {
+        admin.rates.forget();
+        return PerSecond::new();
+    }
+    let counts = topics
+        .iter()
+        .map(|topic| (topic.topic_name.clone(), topic.message_count));
+    admin.rates.observe(Instant::now(), counts.collect())
 }
 
 async fn topic(admin: &Admin, name: &str) -> Result<Response, ClusterError> {
@@ -127,11 +144,13 @@ struct TopicLine {
     channel_depth: i64,
     in_flight: i64,
     clients: i64,
+    /// Messages published a second, if known.
+    rate: Option<f64>,
     topic: Topic,
 }
 
 impl TopicLine {
-    fn new(topic: Topic) -> Self {
+    fn new(rate: Option<f64>, topic: Topic) -> Self {
         let sum = |count: fn(&Channel) -> i64| {
             let channels = topic.channels.iter().flatten();
             channels.map(count).fold(0, i64::saturating_add)
@@ -140,6 +159,7 @@ impl TopicLine {
             channel_depth: sum(|channel| channel.depth),
             in_flight: sum(|channel| channel.in_flight_count),
             clients: sum(|channel| channel.client_count),
+            rate,
             topic,
         }
     }
