@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) lookupd_tcp_port: u16,
     /// Port of nsqlookupd for HTTP; 0 is any free one.
     pub(crate) lookupd_http_port: u16,
+    /// Port of nsqadmin; 0 is any free one.
+    pub(crate) admin_http_port: u16,
     /// What the daemons log on stderr.
     pub(crate) log_level: LogLevel,
 }
@@ -41,6 +43,7 @@ impl Default for Settings {
             http_port: 0,
             lookupd_tcp_port: 0,
             lookupd_http_port: 0,
+            admin_http_port: 0,
             log_level: LogLevel::Warn,
         }
     }
@@ -73,8 +76,13 @@ impl Cluster {
         let nsqd_tcp_address = nsqd.tcp_address().parse();
         let nsqd_tcp_address = nsqd_tcp_address.expect("nsqd listens where one can connect");
         let lookupd_http_address = lookupd.http_address().to_owned();
+        let admin = start_admin(&settings, &lookupd_http_address).await?;
         Ok(Cluster {
-            components: vec![lookupd_component(lookupd), nsqd_component(nsqd)],
+            components: vec![
+                lookupd_component(lookupd),
+                nsqd_component(nsqd),
+                admin_component(admin),
+            ],
             nsqd_tcp_address,
             lookupd_http_address,
             data,
@@ -196,6 +204,31 @@ async fn start_nsqd(
     let log = log::init("[nsq] ", settings.log_level);
     let started = nsqd::Daemon::start(options, log).await;
     started.map_err(|error| failed(error.to_string()))
+}
+
+async fn start_admin(settings: &Settings, lookupd_http: &str) -> Result<admin::Daemon, Error> {
+    let failed = |cause: String| Error::Daemon {
+        daemon: "nsqadmin",
+        cause,
+    };
+    let mut flags = admin::Flags::parse_from(["nsqadmin"]);
+    flags.http_address = loopback(settings.admin_http_port);
+    flags.lookupd_http_address = vec![lookupd_http.to_owned()];
+    let options = admin::Options::check(flags).map_err(|error| failed(error.to_string()))?;
+    let log = log::init("[nsq] ", settings.log_level);
+    let started = admin::Daemon::start(options, log).await;
+    started.map_err(|error| failed(error.to_string()))
+}
+
+fn admin_component(daemon: admin::Daemon) -> Component {
+    Component {
+        name: "nsqadmin",
+        addresses: vec![("HTTP", format!("http://{}", daemon.http_address()))],
+        stop: Box::pin(async {
+            daemon.stop().await;
+            Ok(())
+        }),
+    }
 }
 
 fn loopback(port: u16) -> String {

@@ -39,6 +39,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PORT", default_value_t = 4161)]
     lookupd_http_port: u16,
 
+    /// Port of nsqadmin; 0 is any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4171)]
+    admin_http_port: u16,
+
     /// What the daemons log on stderr: debug, info, warn, error or fatal
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log_level: LogLevel,
@@ -53,6 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         http_port: arguments.http_port,
         lookupd_tcp_port: arguments.lookupd_tcp_port,
         lookupd_http_port: arguments.lookupd_http_port,
+        admin_http_port: arguments.admin_http_port,
         log_level: arguments.log_level,
     })
     .await?;
