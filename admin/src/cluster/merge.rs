@@ -3,7 +3,7 @@
 //! | what | rule |
 //! | --- | --- |
 //! | names | union, sorted by bytes |
-//! | nodes | the first nsqlookupd to tell of a node wins; later ones add their address of it |
+//! | nodes | the first nsqlookupd to tell of a node wins; later ones add their address of it, and topics |
 //! | counts | sums, that stop at the largest number there is |
 //! | `paused` | true if it is on any node |
 //! | latency | greatest, least and weighted mean of the nodes' percentiles |
@@ -11,6 +11,7 @@
 //! Order never depends on who answered first: the sources come in the order in which they were given.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::answers::{
     ChannelStats, ClientStats, LatencyStats, PercentileStats, Producer, Stats, TopicStats,
@@ -39,11 +40,31 @@ pub(super) fn nodes(told: impl IntoIterator<Item = (String, Vec<Producer>)>) -> 
             };
             let remote = format!("{lookupd}/{remote}");
             let key = host_port(&producer.broadcast_address, producer.tcp_port);
-            let known = nodes.entry(key).or_insert_with(|| node(producer));
+            let told = node(producer);
+            let known = match nodes.entry(key) {
+                Entry::Vacant(place) => place.insert(told),
+                Entry::Occupied(known) => {
+                    let known = known.into_mut();
+                    add_topics(known, told.topics.unwrap_or_default());
+                    known
+                }
+            };
             known.remote_addresses.get_or_insert_default().push(remote);
         }
     }
     compared(nodes.into_values().collect())
+}
+
+/// Adds the topics that only this nsqlookupd knows the node to have.
+fn add_topics(node: &mut Node, told: Vec<NodeTopic>) {
+    let topics = node.topics.get_or_insert_default();
+    for topic in told {
+        let place = topics.binary_search_by(|known| known.topic.cmp(&topic.topic));
+        if let Err(place) = place {
+            topics.insert(place, topic);
+        }
+    }
+    node.topics.take_if(|topics| topics.is_empty());
 }
 
 /// A node as it is announced, to be asked at the address that it announces.

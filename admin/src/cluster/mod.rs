@@ -20,7 +20,7 @@ mod round;
 pub(crate) mod upstream;
 mod version;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -106,33 +106,43 @@ impl Cluster {
         // While a nsqlookupd is silent, nothing is known to be inactive.
         let is_complete = warnings.is_empty() && more.is_empty();
         warnings.extend(more);
-        let mut inactive = BTreeMap::new();
         if !is_complete {
-            return Ok((inactive, warnings));
+            return Ok((BTreeMap::new(), warnings));
         }
-        for name in names {
-            let has_it = |node: &Node| {
-                let topics = node.topics.iter().flatten();
-                let mut active = topics.filter(|topic| !topic.tombstoned);
-                active.any(|topic| topic.topic == name)
-            };
-            if nodes.iter().any(has_it) {
-                continue;
-            }
-            let (channels, more) = self.registered_channels(&name).await?;
-            warnings.extend(more);
-            inactive.insert(name, (!channels.is_empty()).then_some(channels));
-        }
-        Ok((inactive, warnings))
+        let topics = nodes.iter().flat_map(|node| node.topics.iter().flatten());
+        let active = topics.filter(|topic| !topic.tombstoned);
+        let active: HashSet<&str> = active.map(|topic| topic.topic.as_str()).collect();
+        let inactive = names
+            .into_iter()
+            .filter(|name| !active.contains(name.as_str()));
+        let (channels, more) = self.registered_channels(inactive.collect()).await;
+        warnings.extend(more);
+        Ok((channels, warnings))
     }
 
-    /// The channels of a topic that nsqlookupds know.
-    async fn registered_channels(&self, topic: &str) -> View<Vec<String>> {
-        let path = format!("/channels?topic={}", escaped(topic));
-        let round: Round<_, Channels> = self.ask(self.lookupds(), &path).await;
-        let (answers, warnings) = round.at_least_one(Kind::Lookupd)?;
-        let lists = answers.into_iter().map(|(_, answer)| answer.channels);
-        Ok((merge::names(lists), warnings))
+    /// The channels of these topics that nsqlookupds know, `None` where there are none.
+    async fn registered_channels(
+        &self,
+        topics: Vec<String>,
+    ) -> (BTreeMap<String, Option<Vec<String>>>, Warnings) {
+        let mut questions = Vec::new();
+        for lookupd in self.lookupds() {
+            questions.extend(topics.iter().map(|topic| (topic.clone(), lookupd.clone())));
+        }
+        let round: Round<_, Channels> = round::ask_each(questions, |(topic, lookupd)| {
+            let upstream = Arc::clone(&self.upstream);
+            let path = format!("/channels?topic={}", escaped(&topic));
+            async move { upstream.get(&lookupd, &path).await }
+        })
+        .await;
+        let mut known: BTreeMap<String, Option<Vec<String>>> =
+            topics.into_iter().map(|topic| (topic, None)).collect();
+        for ((topic, _), told) in round.answers {
+            let before = known.remove(&topic).flatten().unwrap_or_default();
+            let names = merge::names([before, told.channels]);
+            known.insert(topic, (!names.is_empty()).then_some(names));
+        }
+        (known, Warnings::from(round.failures))
     }
 
     /// A topic on all nodes that have it.
@@ -251,6 +261,10 @@ impl Cluster {
 
     /// Every topic with its figures; one that is on no node yet is there too, with nothing in it.
     pub(crate) async fn overview(&self) -> View<Vec<Topic>> {
+        if !self.has_lookupds() {
+            let (told, warnings) = self.figures().await?;
+            return Ok((merge::topics(told, unix_seconds()), warnings));
+        }
         let (names, mut warnings) = self.topics().await?;
         let (told, more) = match self.figures().await {
             Ok(figures) => figures,

@@ -121,6 +121,12 @@ impl Warnings {
     }
 }
 
+impl From<Vec<UpstreamError>> for Warnings {
+    fn from(failures: Vec<UpstreamError>) -> Self {
+        Self(failures)
+    }
+}
+
 impl From<Failures> for Warnings {
     fn from(failures: Failures) -> Self {
         Self(failures.failures)

@@ -187,3 +187,19 @@ async fn without_nsqlookupds_the_given_nsqds_are_the_cluster() {
             .contains(&"POST /topic/create?topic=new".to_owned())
     );
 }
+
+#[tokio::test]
+async fn while_a_lookupd_is_silent_no_topic_is_called_inactive() {
+    let world = World::start(&["--lookupd-http-address=127.0.0.1:1"]).await;
+    let inactive = world.json("/api/topics?inactive=true").await;
+    assert_eq!(inactive["topics"], json!({}));
+    let message = inactive["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("WARNING: 127.0.0.1:1/topics: "),
+        "{message}"
+    );
+    assert_eq!(
+        world.json("/api/topics").await["topics"],
+        json!(["idle", "t"])
+    );
+}
