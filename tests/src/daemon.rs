@@ -174,11 +174,12 @@ impl Nsqd {
             format!("--tcp-address={}", self.tcp),
             format!("--http-address={}", self.http),
         ];
-        let others = self
-            .flags
-            .iter()
-            .filter(|flag| !flag.contains("-address="))
-            .cloned();
+        let is_own = |flag: &str| {
+            ["--tcp-address=", "--http-address="]
+                .iter()
+                .any(|name| flag.starts_with(name))
+        };
+        let others = self.flags.iter().filter(|flag| !is_own(flag)).cloned();
         let flags: Vec<String> = others.chain(addresses).collect();
         self.respawn(&flags);
     }

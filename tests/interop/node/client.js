@@ -1,13 +1,16 @@
 // nsqjs: a producer and two channels, through a restart of nsqd.
 //
-// 20,000 numbers are published; each must be finished on both channels. Some are requeued, touched, or left to time
-// out on their first delivery. In the middle nsqd is restarted by whoever started this program.
+// 20,000 numbers are published to one or more nsqds; each must be finished on both channels. Some are requeued, touched,
+// or left to time out on their first delivery. Consumers know the nsqds, unless there are nsqlookupds to find them by.
+// In the middle an nsqd is restarted by whoever started this program.
 'use strict'
 
 const { Reader, Writer } = require('nsqjs')
 
-const [HOST, PORT] = process.env.NSQD_TCP.split(':')
-const HTTP = `http://${process.env.NSQD_HTTP}`
+const list = (text) => text.split(',').filter((address) => address)
+const NSQDS = list(process.env.NSQD_TCP)
+const NSQDS_HTTP = list(process.env.NSQD_HTTP).map((address) => `http://${address}`)
+const LOOKUPDS = list(process.env.NSQLOOKUPD_HTTP)
 const TOPIC = 'nsqjs'
 const CHANNELS = ['archive', 'billing']
 const COUNT = 20000
@@ -24,8 +27,10 @@ function fail(text) {
 }
 
 async function post(path) {
-  const answer = await fetch(HTTP + path, { method: 'POST' })
-  if (!answer.ok) fail(`POST ${path}: ${answer.status}`)
+  for (const http of NSQDS_HTTP) {
+    const answer = await fetch(http + path, { method: 'POST' })
+    if (!answer.ok) fail(`POST ${path}: ${answer.status}`)
+  }
 }
 
 function handle(channel, message) {
@@ -42,8 +47,9 @@ function handle(channel, message) {
 }
 
 function consume(channel) {
+  const sources = LOOKUPDS.length ? { lookupdHTTPAddresses: LOOKUPDS } : { nsqdTCPAddresses: NSQDS }
   const reader = new Reader(TOPIC, channel, {
-    nsqdTCPAddresses: [process.env.NSQD_TCP],
+    ...sources,
     lookupdPollInterval: 1, // also how often a lost connection is tried again
     maxInFlight: 200,
     messageTimeout: 2000,
@@ -54,9 +60,10 @@ function consume(channel) {
 }
 
 /** A connected producer; tries until nsqd is there. */
-async function connect() {
+async function connect(nsqd) {
+  const [host, port] = nsqd.split(':')
   for (;;) {
-    const writer = new Writer(HOST, Number(PORT))
+    const writer = new Writer(host, Number(port))
     const ready = new Promise((resolve) => {
       writer.on('ready', () => resolve(true))
       writer.on('error', () => resolve(false))
@@ -75,19 +82,21 @@ function publish(writer, bodies) {
   })
 }
 
+/** The nsqds get the batches in turns. */
 async function publishAll() {
-  let writer = await connect()
+  const writers = await Promise.all(NSQDS.map(connect))
   for (let start = 0; start < COUNT; start += BATCH) {
     if (start === (COUNT * 2) / 5) console.log('RESTART')
     const bodies = Array.from({ length: BATCH }, (_, index) => String(start + index))
-    while (!(await publish(writer, bodies))) writer = await connect()
+    const nsqd = (start / BATCH) % NSQDS.length
+    while (!(await publish(writers[nsqd], bodies))) writers[nsqd] = await connect(NSQDS[nsqd])
   }
 }
 
-/** Channels in which nsqd holds anything; empty when it holds nothing. */
+/** Channels in which an nsqd holds anything; empty when none holds anything. */
 async function held() {
-  const answer = await fetch(`${HTTP}/stats?format=json&topic=${TOPIC}`)
-  const channels = (await answer.json()).topics[0].channels
+  const answers = NSQDS_HTTP.map((http) => fetch(`${http}/stats?format=json&topic=${TOPIC}`).then((answer) => answer.json()))
+  const channels = (await Promise.all(answers)).flatMap((stats) => stats.topics[0].channels)
   const figures = (c) => [c.depth, c.in_flight_count, c.deferred_count]
   return channels.filter((c) => figures(c).some((value) => value > 0)).map((c) => [c.channel_name, ...figures(c)])
 }
@@ -103,7 +112,7 @@ function check(left) {
     if (twice && count < 2) fail(`${key} came ${count} times, expected 2 or more`)
   }
   if (left.length) fail(`nsqd still holds ${JSON.stringify(left)}`)
-  console.log(`${TOPIC}: ${COUNT} messages finished on ${CHANNELS.length} channels`)
+  console.log(`${TOPIC}: ${COUNT} messages of ${NSQDS.length} nsqd finished on ${CHANNELS.length} channels`)
   process.exit(0)
 }
 

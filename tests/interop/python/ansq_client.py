@@ -7,13 +7,30 @@ import ansq
 from ledger import CHANNELS, MSG_TIMEOUT_MS, Ledger
 
 FEATURES = ansq.ConnectionFeatures(msg_timeout=MSG_TIMEOUT_MS)
+# What publishing over a connection that ends may raise.
+LOST = (
+    OSError,
+    IndexError,
+    asyncio.TimeoutError,
+    ansq.tcp.exceptions.ConnectionClosedError,
+    ansq.tcp.exceptions.NSQException,
+)
+
+
+def ends(reader, at_eof=asyncio.StreamReader.at_eof):
+    """ansq reads until the end, which a connection that was reset never reaches: it would turn in a loop for ever."""
+    return at_eof(reader) or reader.exception() is not None
+
+
+asyncio.StreamReader.at_eof = ends
 
 
 async def consume(ledger, channel):
     reader = await ansq.create_reader(
         topic=ledger.topic,
         channel=channel,
-        nsqd_tcp_addresses=[ledger.address],
+        **ledger.sources(),
+        lookupd_poll_interval=500,
         connection_options=ansq.ConnectionOptions(features=FEATURES),
     )
     async for message in reader.messages():
@@ -37,16 +54,16 @@ async def answer(ledger, channel, message):
 async def publish_all(ledger):
     """Publishes in order. The client cannot repair a producer's connection, so a lost one is replaced."""
     options = ansq.ConnectionOptions(auto_reconnect=False)
-    writer = None
-    for bodies in ledger.batches():
+    writers = [None for _ in ledger.nsqds]
+    for nsqd, bodies in ledger.batches():
         while True:
             try:
-                writer = writer or await ansq.create_writer([ledger.address], options)
-                reply = await asyncio.wait_for(writer.mpub(ledger.topic, *bodies), 5)
+                writers[nsqd] = writers[nsqd] or await ansq.create_writer([ledger.nsqds[nsqd]], options)
+                reply = await asyncio.wait_for(writers[nsqd].mpub(ledger.topic, *bodies), 5)
                 assert reply.is_ok, reply
                 break
-            except (OSError, IndexError, asyncio.TimeoutError, ansq.tcp.exceptions.NSQException):
-                writer = None
+            except LOST:
+                writers[nsqd] = None
                 await asyncio.sleep(0.2)
 
 

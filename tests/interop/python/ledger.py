@@ -1,4 +1,7 @@
-"""What every Python client must account for: which messages were finished on which channel."""
+"""What every Python client must account for: which messages were finished on which channel.
+
+There are one or more nsqds to publish to. Consumers know these too, unless there are nsqlookupds to find them by.
+"""
 
 import asyncio
 import json
@@ -19,18 +22,28 @@ class Ledger:
         self.count = count
         self.finished = {channel: set() for channel in CHANNELS}
         self.attempts = defaultdict(int)
-        self.address = os.environ["NSQD_TCP"]
-        self.http = "http://" + os.environ["NSQD_HTTP"]
+        self.nsqds = os.environ["NSQD_TCP"].split(",")
+        self.nsqds_http = ["http://" + address for address in os.environ["NSQD_HTTP"].split(",")]
+        self.lookupds = [address for address in os.environ["NSQLOOKUPD_HTTP"].split(",") if address]
         self.post(f"/topic/create?topic={topic}")
         for channel in CHANNELS:
             self.post(f"/channel/create?topic={topic}&channel={channel}")
 
+    def sources(self):
+        """What a consumer may know, as arguments of its constructor."""
+        if self.lookupds:
+            return {"lookupd_http_addresses": self.lookupds}
+        return {"nsqd_tcp_addresses": self.nsqds}
+
     def batches(self):
-        """All numbers, in batches; in the middle nsqd is restarted by whoever started this program."""
+        """All numbers in batches, each with the index of the nsqd that gets it, in turns.
+
+        In the middle an nsqd is restarted by whoever started this program.
+        """
         for start in range(0, self.count, BATCH):
             if start == self.count * 2 // 5:
                 print("RESTART", flush=True)
-            yield [str(number).encode() for number in range(start, start + BATCH)]
+            yield start // BATCH % len(self.nsqds), [str(number).encode() for number in range(start, start + BATCH)]
 
     def treatment(self, channel, number, attempts):
         """What a consumer does with this delivery: `finish`, `touch` first, `requeue`, or `ignore` it until it times out."""
@@ -65,19 +78,23 @@ class Ledger:
                 raise SystemExit(f"{channel}: {number} came {attempts} times, expected 2 or more")
         if self.held():
             raise SystemExit(f"nsqd still holds {self.held()}")
-        print(f"{self.topic}: {self.count} messages finished on {len(CHANNELS)} channels")
+        print(f"{self.topic}: {self.count} messages of {len(self.nsqds)} nsqd finished on {len(CHANNELS)} channels")
 
     def held(self):
-        """Channels in which nsqd holds anything, with the figures; empty when it holds nothing."""
-        url = f"{self.http}/stats?format=json&topic={self.topic}"
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                channels = json.load(answer)["topics"][0]["channels"]
-        except OSError as error:
-            return str(error)
-        fields = ("depth", "in_flight_count", "deferred_count")
-        figures = {c["channel_name"]: [c[field] for field in fields] for c in channels}
-        return {name: values for name, values in figures.items() if any(values)}
+        """Channels in which an nsqd holds anything, with the figures; empty when none holds anything."""
+        held = {}
+        for http in self.nsqds_http:
+            url = f"{http}/stats?format=json&topic={self.topic}"
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    channels = json.load(answer)["topics"][0]["channels"]
+            except OSError as error:
+                return str(error)
+            fields = ("depth", "in_flight_count", "deferred_count")
+            figures = {f"{http} {c['channel_name']}": [c[field] for field in fields] for c in channels}
+            held.update((name, values) for name, values in figures.items() if any(values))
+        return held
 
     def post(self, path):
-        urllib.request.urlopen(urllib.request.Request(self.http + path, method="POST"), timeout=5)
+        for http in self.nsqds_http:
+            urllib.request.urlopen(urllib.request.Request(http + path, method="POST"), timeout=5)

@@ -43,13 +43,14 @@ async def main():
             topic=ledger.topic,
             channel=channel,
             message_handler=functools.partial(handle, ledger, channel),
-            nsqd_tcp_addresses=[ledger.address],
+            **ledger.sources(),
+            lookupd_poll_interval=1,
             max_in_flight=200,
             msg_timeout=MSG_TIMEOUT_MS / 1000,
         )
-    writer = nsq.Writer([ledger.address], reconnect_interval=0.5)
-    for bodies in ledger.batches():
-        await publish(writer, ledger.topic, bodies)
+    writers = [nsq.Writer([address], reconnect_interval=0.5) for address in ledger.nsqds]
+    for nsqd, bodies in ledger.batches():
+        await publish(writers[nsqd], ledger.topic, bodies)
     await ledger.settle()
 
 

@@ -1,52 +1,108 @@
-//! Runs a client program that nobody here wrote against a real nsqd, which is restarted in the middle.
+//! Runs a client program that nobody here wrote against real daemons, some of which are restarted in the middle.
 //!
-//! `interop PROGRAM [ARGUMENT…]`: the program finds nsqd through `NSQD_TCP` and `NSQD_HTTP`, prints `RESTART` on a line of its
-//! own when it wants nsqd to be stopped cleanly and started again on the same ports, and tells by its exit status whether
-//! its books are right.
+//! `interop [--discovery] PROGRAM [ARGUMENT…]`: the program publishes to the nsqds that `NSQD_TCP` and `NSQD_HTTP` list, with commas
+//! between them; consumers may know only the nsqlookupds of `NSQLOOKUPD_HTTP`, if it lists any. It prints `RESTART` on a line of
+//! its own when it wants the disturbance, and tells by its exit status whether its books are right.
+//!
+//! | | daemons | disturbance |
+//! | --- | --- | --- |
+//! | | one nsqd | nsqd is stopped cleanly, and started again on the same ports |
+//! | `--discovery` | three nsqds, two nsqlookupds | the same, while one nsqlookupd is dead |
 #![allow(clippy::print_stdout, reason = "a command that reports what happens")]
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Command, ExitCode, Stdio};
 
+use clap::Parser;
 use tests::daemon::Nsqd;
+use tests::lookupd::Lookupd;
+
+#[derive(Parser)]
+#[command(about = "Runs a client program against real daemons")]
+struct Arguments {
+    /// Three nsqds, which consumers find through two nsqlookupds; otherwise one nsqd.
+    #[arg(long)]
+    discovery: bool,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    program: Vec<OsString>,
+}
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    let Some(program) = arguments.next() else {
-        eprintln!("usage: interop PROGRAM [ARGUMENT…]");
-        return ExitCode::from(2);
-    };
-    let mut nsqd = Nsqd::start(&["--mem-queue-size=1000"]);
-    let mut command = Command::new(program);
+    let arguments = Arguments::parse();
+    let mut daemons = Daemons::start(arguments.discovery);
+    let mut command = Command::new(&arguments.program[0]);
     command
-        .args(arguments)
+        .args(&arguments.program[1..])
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    command
-        .env("NSQD_TCP", nsqd.tcp().to_string())
-        .env("NSQD_HTTP", nsqd.http().to_string());
+    daemons.tell(&mut command);
     let mut client = command.spawn().expect("the client program can be started");
-    let mut restarts = 0;
+    let mut disturbances = 0;
     for line in BufReader::new(client.stdout.take().expect("stdout is piped")).lines() {
         let line = line.expect("the client writes text");
         if line == "RESTART" {
-            nsqd.restart_in_place();
-            restarts += 1;
+            daemons.disturb();
+            disturbances += 1;
         } else {
             println!("{line}");
         }
     }
     let status = client.wait().expect("a child can be waited for");
-    if !status.success() {
-        eprintln!(
-            "the client failed with {status}; log of nsqd:\n{}",
-            nsqd.log()
-        );
-    }
-    assert_eq!(restarts, 1, "the client asks for one restart");
+    assert_eq!(disturbances, 1, "the client asks for one restart");
     if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+        return ExitCode::SUCCESS;
     }
+    eprintln!("the client failed with {status}");
+    for nsqd in &daemons.nsqds {
+        eprintln!("log of nsqd {}:\n{}", nsqd.tcp(), nsqd.log());
+    }
+    ExitCode::FAILURE
+}
+
+struct Daemons {
+    lookupds: Vec<Lookupd>,
+    nsqds: Vec<Nsqd>,
+}
+
+impl Daemons {
+    fn start(discovery: bool) -> Self {
+        let (lookupds, nsqds) = if discovery { (2, 3) } else { (0, 1) };
+        let lookupds: Vec<_> = (0..lookupds).map(|_| Lookupd::start()).collect();
+        let mut flags: Vec<_> = lookupds.iter().map(Lookupd::flag).collect();
+        flags.push("--mem-queue-size=1000".to_owned());
+        flags.push("--broadcast-address=127.0.0.1".to_owned());
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let nsqds = (0..nsqds).map(|_| Nsqd::start(&flags)).collect();
+        Self { lookupds, nsqds }
+    }
+
+    /// Tells the client where they are.
+    fn tell(&self, client: &mut Command) {
+        client
+            .env("NSQD_TCP", list(self.nsqds.iter().map(Nsqd::tcp)))
+            .env("NSQD_HTTP", list(self.nsqds.iter().map(Nsqd::http)))
+            .env(
+                "NSQLOOKUPD_HTTP",
+                list(self.lookupds.iter().map(Lookupd::http)),
+            );
+    }
+
+    /// The restart in the middle.
+    fn disturb(&mut self) {
+        if let Some(lookupd) = self.lookupds.first_mut() {
+            lookupd.kill();
+        }
+        self.nsqds[0].restart_in_place();
+        if let Some(lookupd) = self.lookupds.first_mut() {
+            lookupd.restart();
+        }
+    }
+}
+
+fn list(addresses: impl Iterator<Item = SocketAddr>) -> String {
+    let addresses: Vec<_> = addresses.map(|address| address.to_string()).collect();
+    addresses.join(",")
 }
