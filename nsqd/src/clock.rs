@@ -47,6 +47,7 @@ impl Random for System {
 /// A clock and a dice that a test controls.
 #[cfg(test)]
 pub(crate) mod manual {
+    use std::sync::atomic::{AtomicI64, Ordering};
     use std::time::Duration;
 
     use fastrand::Rng;
@@ -59,6 +60,8 @@ pub(crate) mod manual {
     pub(crate) struct StoppedClock {
         start: Instant,
         passed: Mutex<Duration>,
+        /// How far somebody has set the wall clock forward, or back.
+        step_ns: AtomicI64,
     }
 
     impl StoppedClock {
@@ -66,7 +69,14 @@ pub(crate) mod manual {
             Self {
                 start: Instant::now(),
                 passed: Mutex::default(),
+                step_ns: AtomicI64::new(0),
             }
+        }
+
+        /// Steps the wall clock only.
+        pub(crate) fn step_wall(&self, seconds: i64) {
+            self.step_ns
+                .fetch_add(seconds * 1_000_000_000, Ordering::Relaxed);
         }
 
         pub(crate) fn advance(&self, by: Duration) {
@@ -81,7 +91,7 @@ pub(crate) mod manual {
 
         fn wall_ns(&self) -> i64 {
             let since_2025 = i64::try_from(self.passed.lock().as_nanos()).unwrap();
-            1_735_689_600_000_000_000 + since_2025
+            1_735_689_600_000_000_000 + since_2025 + self.step_ns.load(Ordering::Relaxed)
         }
     }
 

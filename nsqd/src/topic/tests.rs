@@ -488,3 +488,28 @@ async fn without_metadata_and_progress_the_first_channel_gets_all_that_is_on_dis
     assert!(bench.topic.has_no_channel());
     assert_eq!(bench.take("archive"), "a b");
 }
+
+#[tokio::test]
+async fn a_wall_clock_that_steps_by_an_hour_stalls_and_times_out_nothing() {
+    for hour in [3600, -3600] {
+        let bench = Bench::new(100);
+        bench.channel("archive");
+        bench.publish("a b").await;
+        bench.defer("later", 10 * SECOND).await;
+        let (consumer, _) = bench.take_by("archive", 1);
+
+        bench.clock.step_wall(hour);
+        bench.pass(9 * SECOND);
+        let snapshot = bench.channel("archive").snapshot();
+        let held = (
+            snapshot.in_flight_count,
+            snapshot.deferred_count,
+            snapshot.timeout_count,
+        );
+        assert_eq!(held, (1, 1, 0), "{hour}");
+        bench.publish("c").await;
+        bench.pass(SECOND);
+        assert_eq!(bench.take("archive"), "b c later", "{hour}");
+        bench.channel("archive").remove_consumer(consumer);
+    }
+}
