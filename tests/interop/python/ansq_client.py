@@ -33,8 +33,11 @@ async def consume(ledger, channel):
         lookupd_poll_interval=500,
         connection_options=ansq.ConnectionOptions(features=FEATURES),
     )
-    async for message in reader.messages():
-        await answer(ledger, channel, message)
+    try:
+        async for message in reader.messages():
+            await answer(ledger, channel, message)
+    finally:
+        await reader.close()
 
 
 async def answer(ledger, channel, message):
@@ -74,6 +77,7 @@ async def main():
     await ledger.settle()
     for consumer in consumers:
         consumer.cancel()
+    await asyncio.wait(consumers, timeout=5)
 
 
 asyncio.run(main())
