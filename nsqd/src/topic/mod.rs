@@ -82,8 +82,8 @@ pub enum PublishError {
     /// The topic is being deleted, or the daemon stops.
     #[error("exiting")]
     Exiting,
-    /// Memory is full, and what should make room can't be written.
-    #[error("memory is full and spilling to disk fails: {0}")]
+    /// Messages can't be written at the moment, and memory is full or does not count.
+    #[error("messages can't be moved to disk: {0}")]
     DiskFault(String),
     /// Memory is full with what can't be spilled.
     #[error("memory is full (--mem-queue-bytes)")]
@@ -211,10 +211,15 @@ impl Topic {
         }
     }
 
-    /// Waits until there is room in memory.
+    /// Waits until there is room in memory; refuses what could not be written.
     async fn admit(&self) -> Result<(), PublishError> {
         if self.is_exiting() {
             return Err(PublishError::Exiting);
+        }
+        if self.writes_through()
+            && let Some(fault) = self.fault()
+        {
+            return Err(PublishError::DiskFault(fault));
         }
         let memory = self.log.memory();
         let mut waited = Duration::ZERO;
@@ -244,14 +249,15 @@ impl Topic {
         }
         let log = Arc::clone(&self.log);
         let upto = log.counters().messages;
-        let outcome = tokio::task::spawn_blocking(move || log.write_through()).await;
-        match outcome.expect("writing does not panic") {
-            Ok(()) => {
-                self.written.store(upto, Ordering::Release);
-                Ok(())
-            }
-            Err(error) => Err(PublishError::NotWritten(error.to_string())),
+        let writing = tokio::task::spawn_blocking(move || log.write_through());
+        let outcome = writing.await.expect("writing does not panic");
+        if let Err(error) = &outcome {
+            // Until the storage worker has succeeded, further messages are refused before they are taken.
+            self.note(&outcome);
+            return Err(PublishError::NotWritten(error.to_string()));
         }
+        self.written.store(upto, Ordering::Release);
+        Ok(())
     }
 
     /// Whether OK means that the kernel has the message.

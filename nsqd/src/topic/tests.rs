@@ -6,7 +6,7 @@ use fastrand::Rng;
 use super::*;
 use crate::channel::{Claimed, ConsumerId};
 use crate::clock::manual::{Dice, StoppedClock};
-use crate::log::sim_disk::{Crash, SimDisk};
+use crate::log::sim_disk::{Call, Crash, ENOSPC, SimDisk};
 use crate::log::{Care, Directory, Disk, Memory, Settings, frame_id};
 
 const DIRECTORY: &str = "/topics/t-orders";
@@ -512,4 +512,39 @@ async fn a_wall_clock_that_steps_by_an_hour_stalls_and_times_out_nothing() {
         assert_eq!(bench.take("archive"), "b c later", "{hour}");
         bench.channel("archive").remove_consumer(consumer);
     }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_what_must_be_written_is_refused_before_it_is_taken() {
+    let bench = Bench::new(0);
+    bench.channel("archive");
+    bench.publish("a").await;
+    bench.disk.fail(Call::Write, 0, u32::MAX, ENOSPC);
+    let refused = |word: &'static str| {
+        let topic = Arc::clone(&bench.topic);
+        async move {
+            topic
+                .publish([word.as_bytes()].into_iter(), &mut Vec::new())
+                .await
+        }
+    };
+    assert!(matches!(
+        refused("unknown").await,
+        Err(PublishError::NotWritten(_))
+    ));
+    for _ in 0..3 {
+        assert!(matches!(
+            refused("never").await,
+            Err(PublishError::DiskFault(_))
+        ));
+        let synced = bench.disk.sync_all(DIRECTORY.as_ref());
+        assert!(
+            bench.topic.care().finish(&synced).is_err(),
+            "it is still full"
+        );
+    }
+    bench.disk.heal();
+    bench.checkpoint();
+    bench.publish("b").await;
+    assert_eq!(bench.take("archive"), "a unknown b");
 }

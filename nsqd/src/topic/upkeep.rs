@@ -24,8 +24,13 @@ impl Topic {
     /// Writes what memory has no room for. Blocks.
     pub fn care(self: &Arc<Self>) -> Upkeep {
         let mut upkeep = Upkeep::new(self);
-        if !self.is_exiting() {
-            upkeep.spill = self.log.write_due();
+        if self.is_exiting() {
+            return upkeep;
+        }
+        upkeep.spill = self.log.write_due();
+        if self.writes_through() && self.fault().is_some() {
+            upkeep.written = true;
+            upkeep.outcome = self.log.write_through();
         }
         upkeep
     }
@@ -86,7 +91,7 @@ impl Topic {
     }
 
     /// Holds how the last work ended; a failure is logged when it is new.
-    fn note(&self, outcome: &io::Result<()>) {
+    pub(super) fn note(&self, outcome: &io::Result<()>) {
         let fault = outcome
             .as_ref()
             .err()
