@@ -22,16 +22,23 @@ impl Lookupd {
     /// Starts nsqlookupd on ports of its own.
     #[track_caller]
     pub fn start() -> Self {
-        Self::start_at("127.0.0.1:0", "127.0.0.1:0")
+        Self::start_with(&[])
+    }
+
+    /// Starts nsqlookupd on ports of its own, with these flags.
+    #[track_caller]
+    pub fn start_with(flags: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", "127.0.0.1:0", flags)
     }
 
     #[track_caller]
-    fn start_at(tcp: &str, http: &str) -> Self {
+    fn start_at(tcp: &str, http: &str, flags: &[&str]) -> Self {
         let mut command = Command::new(binary::nsqlookupd());
         command
             .arg(format!("--tcp-address={tcp}"))
             .arg(format!("--http-address={http}"))
             .arg("--broadcast-address=127.0.0.1")
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -63,11 +70,11 @@ impl Lookupd {
         self.process.wait().expect("a child can be waited for");
     }
 
-    /// Starts it again on the same ports, knowing nothing; kills it first if it still runs.
+    /// Starts it again on the same ports, without flags and knowing nothing; kills it first if it still runs.
     #[track_caller]
     pub fn restart(&mut self) {
         self.kill();
-        *self = Self::start_at(&self.tcp.to_string(), &self.http.to_string());
+        *self = Self::start_at(&self.tcp.to_string(), &self.http.to_string(), &[]);
     }
 
     /// The flag that makes an nsqd register here.

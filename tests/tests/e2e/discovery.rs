@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tests::daemon::Nsqd;
 use tests::http;
 use tests::lookupd::Lookupd;
@@ -38,6 +39,75 @@ fn await_channels(lookupd: &Lookupd, topic: &str, expected: &[&str]) {
     wait::until(&format!("{topic} has {expected:?}"), || {
         lookupd.channels(topic) == expected
     });
+}
+
+#[test]
+fn an_nsqd_that_hangs_vanishes_after_a_while_and_comes_back() {
+    // nsqd pings every 15 s: one that is well is never silent for as long.
+    let lookupd = Lookupd::start_with(&["--inactive-producer-timeout=18s"]);
+    let (well, hung) = (nsqd(&[&lookupd]), nsqd(&[&lookupd]));
+    well.act("/topic/create?topic=orders");
+    hung.act("/topic/create?topic=orders");
+    await_producers(&lookupd, "orders", vec![port(&well), port(&hung)]);
+    hung.signal(Signal::STOP);
+    let gone = wait::within(Duration::from_secs(40), || {
+        (lookupd.producers("orders") == [port(&well)]).then_some(())
+    });
+    hung.signal(Signal::CONT);
+    assert!(gone.is_some(), "it is still listed");
+    await_producers(&lookupd, "orders", vec![port(&well), port(&hung)]);
+}
+
+#[test]
+fn a_tombstone_hides_a_topic_on_one_nsqd_only() {
+    let lookupds = [Lookupd::start(), Lookupd::start()];
+    let both = [&lookupds[0], &lookupds[1]];
+    let (one, two) = (nsqd(&both), nsqd(&both));
+    for nsqd in [&one, &two] {
+        nsqd.act("/topic/create?topic=orders");
+        nsqd.act("/topic/create?topic=other");
+    }
+    for lookupd in both {
+        await_producers(lookupd, "orders", vec![port(&one), port(&two)]);
+        await_producers(lookupd, "other", vec![port(&one), port(&two)]);
+        let node = format!("127.0.0.1:{}", one.http().port());
+        lookupd.act(&format!("/topic/tombstone?topic=orders&node={node}"));
+        assert_eq!(lookupd.producers("orders"), [port(&two)]);
+        let mut all = [port(&one), port(&two)];
+        all.sort_unstable();
+        assert_eq!(lookupd.producers("other"), all);
+    }
+}
+
+#[test]
+fn garbage_at_the_tcp_port_of_nsqlookupd_disturbs_nobody() {
+    let lookupd = Lookupd::start();
+    let nsqd = nsqd(&[&lookupd]);
+    let endless = vec![b'x'; 1 << 20];
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"  V1IDENTIFY\n\xff\xff\xff\xff",
+        b"  V1IDENTIFY\n\x7f\xff\xff\xff{",
+        b"  V1REGISTER orders\n",
+        b"  V1\0\0\0\n",
+        &endless,
+    ] {
+        let mut peer = TcpStream::connect(lookupd.tcp()).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        // It may be closed before all was taken.
+        let _ = peer.write_all(garbage);
+        let mut answer = Vec::new();
+        if let Err(error) = peer.read_to_end(&mut answer) {
+            assert_eq!(
+                error.kind(),
+                std::io::ErrorKind::ConnectionReset,
+                "{garbage:.20?}"
+            );
+        }
+    }
+    nsqd.act("/topic/create?topic=orders");
+    await_producers(&lookupd, "orders", vec![port(&nsqd)]);
 }
 
 #[test]
