@@ -13,7 +13,7 @@ use client::wire::{MAGIC_V2, check_magic, put_error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument, debug, info_span};
 
 pub use registry::{Connected, Registry, Stage};
@@ -26,53 +26,72 @@ use session::Session;
 const MAGIC_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a closing connection may take to accept what it is still told, and to stop sending.
 const LINGER: Duration = Duration::from_millis(250);
+/// How long a session may take to end what it is doing when the daemon stops.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// Accepts connections until `stopping` says so, and returns when the last one has ended.
-pub async fn serve(node: Arc<Node>, mut listener: Listener, mut stopping: watch::Receiver<bool>) {
+pub async fn serve(node: Arc<Node>, mut listener: Listener, stopping: watch::Receiver<bool>) {
     let mut sessions = JoinSet::new();
-    let for_sessions = stopping.clone();
+    let stopped = stopped(stopping.clone());
+    tokio::pin!(stopped);
     loop {
         tokio::select! {
             stream = listener.accept() => {
                 let span = info_span!("session", peer = %stream.peer());
-                sessions.spawn(run(Arc::clone(&node), stream, for_sessions.clone()).instrument(span));
+                sessions.spawn(run(Arc::clone(&node), stream, stopping.clone()).instrument(span));
             }
             _ = sessions.join_next(), if !sessions.is_empty() => {}
-            _ = stopping.wait_for(|stopping| *stopping) => break,
+            () = &mut stopped => break,
         }
     }
     drop(listener);
     while sessions.join_next().await.is_some() {}
 }
 
-async fn run(node: Arc<Node>, mut stream: Stream, mut stopping: watch::Receiver<bool>) {
+async fn run(node: Arc<Node>, mut stream: Stream, stopping: watch::Receiver<bool>) {
     let peer = stream.peer();
     debug!("connected");
-    let served = async {
-        let mut magic = [0; MAGIC_V2.len()];
-        match timeout(MAGIC_TIMEOUT, stream.read_exact(&mut magic)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => return,
-            Err(_) => return debug!("no protocol magic in time"),
-        }
-        if let Err(reply) = check_magic(magic) {
-            debug!(magic = %magic.escape_ascii(), "bad protocol magic");
-            let mut frame = Vec::new();
-            put_error(&mut frame, &reply);
-            // The peer may be gone already; there is nobody else to tell.
-            let _ = timeout(LINGER, stream.write_all(&frame)).await;
-            return;
-        }
-        let ip = stream
-            .peer_ip()
-            .map_or_else(|| peer.clone(), |ip| ip.to_string());
-        let reason = Session::new(node, Connection::new(stream), peer, ip)
-            .run()
-            .await;
-        debug!(%reason, "session ended");
+    let greeted = tokio::select! {
+        greeted = greet(&mut stream) => greeted,
+        () = stopped(stopping.clone()) => Err("the daemon stops"),
+    };
+    if let Err(reason) = greeted {
+        return debug!(reason, "no session");
+    }
+    let ip = stream
+        .peer_ip()
+        .map_or_else(|| peer.clone(), |ip| ip.to_string());
+    let session = Session::new(node, Connection::new(stream), peer, ip);
+    let overdue = async {
+        stopped(stopping.clone()).await;
+        sleep(STOP_GRACE).await;
     };
     tokio::select! {
-        () = served => {}
-        _ = stopping.wait_for(|stopping| *stopping) => {}
+        reason = session.run(stopped(stopping.clone())) => debug!(%reason, "session ended"),
+        () = overdue => debug!("session cut off"),
     }
+}
+
+/// Waits for the client to say which protocol it speaks.
+async fn greet(stream: &mut Stream) -> Result<(), &'static str> {
+    let mut magic = [0; MAGIC_V2.len()];
+    match timeout(MAGIC_TIMEOUT, stream.read_exact(&mut magic)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(_)) => return Err("closed before its protocol was known"),
+        Err(_) => return Err("protocol not told in time"),
+    }
+    let Err(reply) = check_magic(magic) else {
+        return Ok(());
+    };
+    let mut frame = Vec::new();
+    put_error(&mut frame, &reply);
+    // The peer may be gone already; there is nobody else to tell.
+    let _ = timeout(LINGER, stream.write_all(&frame)).await;
+    Err("another protocol")
+}
+
+/// Waits until the daemon is asked to stop.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // Without a sender the daemon is past stopping.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }

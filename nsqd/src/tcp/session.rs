@@ -42,8 +42,10 @@ pub(super) enum End {
     Silent,
     /// The peer took nothing of what was sent for a heartbeat.
     Stuck,
-    /// Its channel was deleted, or the daemon stops.
+    /// Its channel was deleted.
     ChannelGone,
+    /// The daemon stops.
+    Stopping,
 }
 
 impl fmt::Display for End {
@@ -55,6 +57,7 @@ impl fmt::Display for End {
             Self::Silent => f.write_str("nothing heard for two heartbeats"),
             Self::Stuck => f.write_str("peer does not read"),
             Self::ChannelGone => f.write_str("channel closed"),
+            Self::Stopping => f.write_str("the daemon stops"),
         }
     }
 }
@@ -140,12 +143,13 @@ impl Session {
     }
 
     /// Serves the connection until it ends; what its consumer holds goes back to the channel at once.
-    pub(super) async fn run(mut self) -> End {
+    /// When `stopped` is over, what was asked before is still answered.
+    pub(super) async fn run(mut self, stopped: impl Future<Output = ()>) -> End {
         let leaver = Leaver {
             node: Arc::clone(&self.node),
             connected: Arc::clone(&self.registered.connected),
         };
-        let end = self.serve().await;
+        let end = self.serve(stopped).await;
         drop(leaver);
         match &end {
             End::Refused(reply) => put_error(&mut self.connection.output, reply),
@@ -156,7 +160,8 @@ impl Session {
         end
     }
 
-    async fn serve(&mut self) -> End {
+    async fn serve(&mut self, stopped: impl Future<Output = ()>) -> End {
+        tokio::pin!(stopped);
         let timer = sleep_until(self.next_wake());
         tokio::pin!(timer);
         let bell = Arc::clone(&self.bell);
@@ -174,6 +179,7 @@ impl Session {
             tokio::select! {
                 // In this order, since the socket of a busy connection is always ready.
                 biased;
+                () = &mut stopped => return End::Stopping,
                 () = bell.notified(), if self.subscription.is_some() => self.hungry = true,
                 () = timer.as_mut() => if let Err(end) = self.on_timer(timer.as_mut()) {
                     return end;
