@@ -27,7 +27,7 @@ use client::daemon::listen::{BindError, Listener};
 use client::daemon::log::LogHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{info, warn};
 
 pub use node::{Node, OpenError};
 pub use options::{Flags, Options, OptionsError};
@@ -67,6 +67,11 @@ impl Daemon {
             id = options.node_id,
             "nsqd starts"
         );
+        if !options.e2e_processing_latency_percentiles.is_empty() {
+            warn!(
+                "--e2e-processing-latency-percentile: latencies are not measured yet, /stats tells none"
+            );
+        }
         let opening = tokio::task::spawn_blocking(move || Node::open(options, log));
         let node = opening.await.expect("opening does not panic")?;
         let tcp = Listener::bind(&node.options().tcp_address).await?;

@@ -39,7 +39,7 @@ impl Log {
             let main = state
                 .sealed
                 .iter()
-                .filter(|segment| segment.end() > floor)
+                .filter(|segment| is_needed(segment, floor))
                 .cloned();
             main.chain(state.aside.iter().filter_map(Weak::upgrade))
                 .filter(|segment| !segment.is_spilled())
@@ -54,6 +54,8 @@ impl Log {
         }
         let chosen = {
             let mut state = self.state.lock();
+            // What no cursor needs is in `aside` from now on, if a channel needs it.
+            state.trim();
             state.aside.retain(|segment| segment.strong_count() > 0);
             choose(self, &mut state)
         };
@@ -98,7 +100,10 @@ impl Log {
             in_memory <= limit && !over_budget
         };
         let in_memory_only = |segment: &&Arc<Segment>| !segment.is_spilled();
-        let main = state.sealed.iter().filter(|segment| segment.end() > floor);
+        let main = state
+            .sealed
+            .iter()
+            .filter(|segment| is_needed(segment, floor));
         let mut due: Vec<_> = main
             .filter(in_memory_only)
             .filter(|segment| !room(segment))
@@ -228,4 +233,9 @@ impl State {
             .filter(|segment| lanes.contains(&segment.lane()) && unwritten(segment))
             .collect()
     }
+}
+
+/// Whether a segment must be kept, even on disk: a cursor comes to it, or a channel has unfinished messages in it.
+fn is_needed(segment: &Arc<Segment>, floor: u64) -> bool {
+    segment.end() > floor || Arc::strong_count(segment) > 1
 }

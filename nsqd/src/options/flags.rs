@@ -178,7 +178,7 @@ pub struct Flags {
     /// Leave ephemeral topics and channels out of statsd.
     #[arg(long)]
     pub statsd_exclude_ephemeral: bool,
-    /// Percentile of latency to be tracked, above 0 to 1, repeatable; not supported yet.
+    /// Percentile of latency to be tracked, above 0 to 1, repeatable; accepted, but not measured yet.
     #[arg(long, value_delimiter = ',')]
     pub e2e_processing_latency_percentile: Vec<f64>,
     /// Time over which percentiles are taken.

@@ -1,8 +1,8 @@
 //! How nsqd is to run: [`Flags`] as given, then [`Options`], which cannot be wrong.
 //!
 //! Every flag of the reference is accepted. One that asks for what is not there yet (TLS, authorization, statsd,
-//! latency percentiles, experiments) is refused rather than ignored: an operator who asks for
-//! TLS must not get a daemon without it.
+//! experiments) is refused rather than ignored: an operator who asks for TLS must not get a daemon without it.
+//! Latency percentiles, which only add to what is told, are accepted with a warning.
 
 mod config;
 mod flags;
@@ -48,6 +48,8 @@ pub struct Options {
     pub http_client_connect_timeout: Duration,
     /// Longest time for a question to it, above 0.
     pub http_client_request_timeout: Duration,
+    /// Asked for, and not measured yet.
+    pub e2e_processing_latency_percentiles: Vec<f64>,
     /// Region of this host; may be empty.
     pub topology_region: String,
     /// Zone of this host; may be empty.
@@ -164,6 +166,9 @@ impl Options {
                 "http-client-request-timeout",
                 flags.http_client_request_timeout,
             )?,
+            e2e_processing_latency_percentiles: percentiles(
+                flags.e2e_processing_latency_percentile,
+            )?,
             topology_region: flags.topology_region,
             topology_zone: flags.topology_zone,
             data_path: match flags.data_path {
@@ -278,10 +283,6 @@ fn lookupd_tcp_addresses(given: Vec<String>) -> Result<Vec<String>, OptionsError
 
 /// Refuses the first flag that asks for a function that is not there yet.
 fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
-    let percentiles = flags
-        .e2e_processing_latency_percentile
-        .iter()
-        .map(ToString::to_string);
     // Every spelling of false starts with one of these, and nothing else does.
     let is_false = flags.tls_required.starts_with(['0', 'f', 'F']);
     let tls_required = if is_false { "" } else { &flags.tls_required };
@@ -289,10 +290,6 @@ fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
         ("auth-http-address", flags.auth_http_address.join(",")),
         ("enable-experiment", flags.enable_experiment.join(",")),
         ("statsd-address", flags.statsd_address.clone()),
-        (
-            "e2e-processing-latency-percentile",
-            percentiles.collect::<Vec<_>>().join(","),
-        ),
         ("tls-cert", flags.tls_cert.clone()),
         ("tls-key", flags.tls_key.clone()),
         (
@@ -305,6 +302,18 @@ fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
     match asked.into_iter().find(|(_, value)| !value.is_empty()) {
         Some((flag, value)) => Err(OptionsError::NotSupported { flag, value }),
         None => Ok(()),
+    }
+}
+
+/// The reference's sample configuration sets some, and must start: they are checked, and the start warns of them.
+fn percentiles(values: Vec<f64>) -> Result<Vec<f64>, OptionsError> {
+    match values.iter().find(|&&value| !(value > 0.0 && value <= 1.0)) {
+        Some(value) => Err(not_allowed(
+            "e2e-processing-latency-percentile",
+            value,
+            "above 0, at most 1",
+        )),
+        None => Ok(values),
     }
 }
 

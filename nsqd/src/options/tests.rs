@@ -162,7 +162,6 @@ fn what_is_not_there_yet_is_refused_not_ignored() {
         "--auth-http-address=a:80",
         "--enable-experiment=topology-aware-consumption",
         "--statsd-address=a:8125",
-        "--e2e-processing-latency-percentile=1,0.99",
         "--tls-cert=a.pem",
         "--tls-key=a.pem",
         "--tls-client-auth-policy=require",
@@ -295,4 +294,58 @@ fn every_flag_is_documented_and_nothing_else() {
     let mut documented = documented();
     documented.insert("help");
     assert_eq!(documented, exists);
+}
+
+#[test]
+fn the_references_sample_configuration_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nsqd.cfg");
+    let sample = r#"
+        verbose = false
+        tcp_address = "0.0.0.0:4150"
+        http_address = "0.0.0.0:4151"
+        nsqlookupd_tcp_addresses = ["127.0.0.1:4160"]
+        http_client_connect_timeout = "2s"
+        http_client_request_timeout = "5s"
+        mem_queue_size = 10000
+        max_bytes_per_file = 104857600
+        sync_every = 2500
+        sync_timeout = "2s"
+        msg_timeout = "60s"
+        max_msg_timeout = "15m"
+        max_msg_size = 1024768
+        max_req_timeout = "1h"
+        max_body_size = 5123840
+        max_heartbeat_interval = "60s"
+        max_rdy_count = 2500
+        max_output_buffer_size = 65536
+        max_output_buffer_timeout = "1s"
+        statsd_prefix = "nsq.%s"
+        statsd_interval = "60s"
+        statsd_mem_stats = true
+        e2e_processing_latency_percentiles = [1.0, 0.99, 0.95]
+        e2e_processing_latency_window_time = "10m"
+        deflate = true
+        max_deflate_level = 6
+        snappy = true
+    "#;
+    std::fs::write(&file, sample).unwrap();
+    let options = options(&["--config", file.to_str().unwrap()]);
+    assert_eq!(options.max_msg_size, 1_024_768);
+    assert_eq!(options.max_output_buffer_timeout, Duration::from_secs(1));
+    assert_eq!(options.lookupd_tcp_addresses, ["127.0.0.1:4160"]);
+    assert_eq!(
+        options.e2e_processing_latency_percentiles,
+        [1.0, 0.99, 0.95]
+    );
+}
+
+#[test]
+fn percentiles_are_above_0_and_at_most_1() {
+    for value in ["0", "1.1", "-1", "NaN"] {
+        refuses(
+            &format!("--e2e-processing-latency-percentile={value}"),
+            "at most 1",
+        );
+    }
 }
