@@ -1,6 +1,6 @@
 //! nsqadmin: what operators see of a cluster, and what they do to it.
 //!
-//! The way of a request: [`http`] finds out what is asked for and whether it may be; the `cluster` module asks every
+//! The way of a request: `http` finds out what is asked for and whether it may be; the `cluster` module asks every
 //! nsqlookupd and nsqd concerned, all at once, and merges what they answer. Between two requests nothing of the cluster is
 //! kept, but the counts that rates are made of. The README's section *Inside* has the map.
 

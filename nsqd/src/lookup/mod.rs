@@ -8,7 +8,7 @@
 //! ```
 //!
 //! **Informing.** Each peer has a task, a connection and deadlines of its own, so that one which is slow or dead disturbs
-//! neither the others nor publishing; see [`peer`]. Nothing is queued: a change rings, and the tasks look.
+//! neither the others nor publishing; see `peer.rs`. Nothing is queued: a change rings, and the tasks look.
 //!
 //! **A new topic** may have channels on other nsqds, whose consumers come here a poll later. If its messages went to the first
 //! channel that turns up, the others would miss them. So a topic that is created while there are peers is *held*: it
