@@ -1,10 +1,10 @@
 //! The one call to the C library's allocator: giving freed memory back to the system.
 //!
-//! glibc keeps what was freed for later. Measured: when a backlog of 1.8 GB in memory had gone to disk, the process kept
-//! all of it resident; with this call it was 37 MB, the messages that stayed in memory included.
+//! glibc keeps what was freed for later. Measured: without this call, the 321 MB that were resident when a backlog had gone
+//! to disk still were 4 s later; with it, 1,813 MB became 37 MB, the messages that stayed in memory included.
 
-/// Gives back what is free. Takes milliseconds for hundreds of megabytes, so it is for the storage worker, after a backlog
-/// has gone. Does nothing where the C library has no such call.
+/// Gives back what is free. It walks all free memory, so it is for the storage worker, after a backlog has gone. Does
+/// nothing where the C library has no such call.
 pub fn trim() {
     #[cfg(target_env = "gnu")]
     #[expect(
