@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 static NSQD: OnceLock<PathBuf> = OnceLock::new();
 static NSQLOOKUPD: OnceLock<PathBuf> = OnceLock::new();
+static NSQADMIN: OnceLock<PathBuf> = OnceLock::new();
+static NSQ: OnceLock<PathBuf> = OnceLock::new();
 
 /// The nsqd to test: what `NSQD_BIN` names, otherwise the one of this workspace.
 ///
@@ -18,6 +20,16 @@ pub fn nsqd() -> &'static Path {
 /// The nsqlookupd to test, likewise: what `NSQLOOKUPD_BIN` names, otherwise the one of this workspace.
 pub fn nsqlookupd() -> &'static Path {
     NSQLOOKUPD.get_or_init(|| chosen("NSQLOOKUPD_BIN").unwrap_or_else(|| build("nsqlookupd")))
+}
+
+/// The nsqadmin to test, likewise: what `NSQADMIN_BIN` names, otherwise the one of this workspace.
+pub fn nsqadmin() -> &'static Path {
+    NSQADMIN.get_or_init(|| chosen("NSQADMIN_BIN").unwrap_or_else(|| build("nsqadmin")))
+}
+
+/// The `nsq` command to test, likewise: what `NSQ_BIN` names, otherwise the one of this workspace.
+pub fn nsq() -> &'static Path {
+    NSQ.get_or_init(|| chosen("NSQ_BIN").unwrap_or_else(|| build("nsq")))
 }
 
 fn chosen(variable: &str) -> Option<PathBuf> {
@@ -63,7 +75,7 @@ fn build(name: &str) -> PathBuf {
     let status = cargo.status().expect("cargo can be started");
     assert!(
         status.success(),
-        "{name} does not build; NSQD_BIN and NSQLOOKUPD_BIN may name built ones"
+        "{name} does not build; NSQD_BIN, NSQLOOKUPD_BIN, NSQADMIN_BIN and NSQ_BIN may name built ones"
     );
     profile_dir.join(name)
 }

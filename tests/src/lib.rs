@@ -12,7 +12,7 @@
 //!
 //! - [`daemon`]: an nsqd with its own ports and data path, which can be stopped, killed and restarted;
 //!   [`binary`] finds the program, [`log`] keeps what it wrote, [`process`] reads what it uses;
-//! - [`lookupd`]: an nsqlookupd on free ports, likewise;
+//! - [`lookupd`]: an nsqlookupd on free ports, likewise, and [`nsqadmin`];
 //! - [`wire`]: a peer that speaks NSQ byte by byte, and says wrong things on purpose. It shares no code with
 //!   the `client` crate, so that one mistake cannot hide behind the same mistake on the other side;
 //! - [`http`]: the same for HTTP;
@@ -29,6 +29,7 @@ pub mod http;
 pub mod load;
 pub mod log;
 pub mod lookupd;
+pub mod nsqadmin;
 pub mod process;
 pub mod random;
 pub mod wait;
