@@ -4,6 +4,7 @@
 //!   this.
 //! - [`connection`]: one connection to an nsqd. Connect, handshake, then frames in and commands out.
 //! - `http` (feature `http`): questions to the daemons' HTTP APIs, above all who has a topic.
+//! - `tls` (feature `tls`): whom to trust and what to show, as files and policies; a configuration of rustls.
 //! - `daemon` (feature `daemon`): what nsqd, nsqlookupd and nsqadmin have in common as processes.
 //!
 //! Publish a message, then receive it:
@@ -53,4 +54,7 @@ pub mod connection;
 pub mod daemon;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod reconnect;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod wire;
