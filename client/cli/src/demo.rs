@@ -87,7 +87,7 @@ async fn show(cluster: &Cluster, file: &Path) -> Result<String, Error> {
     let progress = Progress::none();
     let never = std::future::pending();
     let (published, first, second) = tokio::try_join!(
-        publish::publish(address, topic.clone(), source, options, &progress, never),
+        publish::publish(address, topic.clone(), source, options, progress, never),
         receive(lookupd, &topic, first, &expected),
         receive(lookupd, &topic, second, &expected),
     )?;

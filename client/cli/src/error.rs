@@ -86,12 +86,28 @@ pub(crate) enum Error {
     /// Stdout takes no more.
     #[error("cannot write to stdout: {0}")]
     Output(io::Error),
+    /// What the arguments say together is impossible.
+    #[error("{0}")]
+    Usage(String),
+    /// It would do harm that was not asked for.
+    #[error("{0}")]
+    Refused(String),
     /// Threads or signals are not to be had.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
 }
 
 impl Error {
+    /// The exit status of a command that fails so.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Error::Usage(_) => 2,
+            Error::Connect(_) | Error::Lookup { .. } => 6,
+            Error::Refused(_) => 8,
+            _ => 1,
+        }
+    }
+
     /// The whole chain of causes in one line, with a hint if there is one.
     pub(crate) fn explain(&self) -> String {
         let mut text = self.to_string();

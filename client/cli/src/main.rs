@@ -10,6 +10,7 @@ mod dev;
 mod discovery;
 mod error;
 mod figures;
+mod legacy;
 mod publish;
 mod stdout;
 mod subscription;
@@ -36,31 +37,42 @@ enum Command {
     Bench(bench::Arguments),
     Dev(dev::Arguments),
     Demo(demo::Arguments),
+    Legacy(legacy::Arguments),
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(arguments.command) {
+    let mut words = std::env::args_os();
+    if let Some(tool) = words.next().as_ref().and_then(legacy::tool_named) {
+        return legacy::run_tool(tool, words.collect());
+    }
+    let done = match Arguments::parse().command {
+        Command::Legacy(arguments) => return legacy::run(arguments),
+        command => in_runtime(run(command)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nsq: {}", error.explain());
-            ExitCode::FAILURE
+            ExitCode::from(error.status())
         }
     }
 }
 
-fn run(command: Command) -> Result<(), Error> {
+async fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Pub(arguments) => publish::run(arguments).await,
+        Command::Tail(arguments) => tail::run(arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Legacy(_) => unreachable!("has a status of its own, and has left in main"),
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().build().map_err(Error::Runtime)?;
-    let result = runtime.block_on(async {
-        match command {
-            Command::Pub(arguments) => publish::run(arguments).await,
-            Command::Tail(arguments) => tail::run(arguments).await,
-            Command::Bench(arguments) => bench::run(arguments).await,
-            Command::Dev(arguments) => dev::run(arguments).await,
-            Command::Demo(arguments) => demo::run(arguments).await,
-        }
-    });
+    let result = runtime.block_on(work);
     // A thread may sit in a read of a terminal or a write to a pipe; nobody needs it any more.
     runtime.shutdown_background();
     result

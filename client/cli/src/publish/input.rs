@@ -57,20 +57,27 @@ impl Source {
     }
 
     /// Reads until the end, or until the receiver is gone.
-    pub(super) fn read(mut self) -> Chunks {
-        let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS_AHEAD);
+    pub(super) fn read(self) -> Chunks {
+        self.read_copies(1).remove(0)
+    }
+
+    /// Reads until the end, or until one of the receivers is gone. Each of them gets everything; the slowest sets the
+    /// pace.
+    pub(super) fn read_copies(mut self, count: usize) -> Vec<Chunks> {
+        let (chunks_txs, chunks_rxs): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| mpsc::channel(CHUNKS_AHEAD)).unzip();
         std::thread::spawn(move || {
             while let Some(chunk) = self.read_chunk().transpose() {
-                let failed = chunk.is_err();
-                if chunks_tx.blocking_send(chunk).is_err() || failed {
+                let send = |to: &mpsc::Sender<_>| to.blocking_send(self.copy(&chunk));
+                if chunks_txs.iter().any(|to| send(to).is_err()) || chunk.is_err() {
                     break;
                 }
             }
         });
-        chunks_rx
+        chunks_rxs
     }
 
-    fn read_chunk(&mut self) -> Result<Option<Bytes>, Error> {
+    fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             match self.input.read(&mut chunk) {
@@ -80,11 +87,19 @@ impl Source {
                     return Ok(Some(chunk.into()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => {
-                    let path = self.name.clone();
-                    return Err(Error::Input { path, cause });
-                }
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// What one of several receivers is told.
+    fn copy(&self, chunk: &io::Result<Bytes>) -> Result<Bytes, Error> {
+        chunk
+            .as_ref()
+            .map(Bytes::clone)
+            .map_err(|cause| Error::Input {
+                path: self.name.clone(),
+                cause: io::Error::new(cause.kind(), cause.to_string()),
+            })
     }
 }

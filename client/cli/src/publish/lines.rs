@@ -12,7 +12,7 @@ impl Delimiter {
         Delimiter::new(b"\n")
     }
 
-    fn new(bytes: &[u8]) -> Delimiter {
+    pub(crate) fn new(bytes: &[u8]) -> Delimiter {
         Delimiter(Box::new(memmem::Finder::new(bytes).into_owned()))
     }
 

@@ -6,6 +6,7 @@
 //! ```
 
 mod batch;
+mod copies;
 mod input;
 mod lines;
 mod pace;
@@ -22,7 +23,9 @@ use client::daemon::duration::GoDuration;
 use client::daemon::signals;
 use client::wire::TopicName;
 
+pub(crate) use self::copies::publish_copies;
 pub(crate) use self::input::Source;
+pub(crate) use self::lines::Delimiter;
 pub(crate) use self::progress::Progress;
 use self::publisher::Publisher;
 use crate::connect::{Nsqd, connect};
@@ -130,7 +133,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         arguments.topic.clone(),
         source,
         arguments.options,
-        &progress,
+        progress.clone(),
         stop,
     )
     .await;
@@ -159,7 +162,7 @@ pub(crate) async fn publish(
     topic: TopicName,
     source: Source,
     options: Options,
-    progress: &Progress,
+    progress: Progress,
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, Error> {
     let connection = connect(address, "to_nsq").await?;

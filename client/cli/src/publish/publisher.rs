@@ -20,12 +20,12 @@ use crate::error::Error;
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// One connection that publishes lines.
-pub(super) struct Publisher<'a> {
+pub(super) struct Publisher {
     reader: Reader,
     writer: Writer,
     topic: TopicName,
     options: Options,
-    progress: &'a Progress,
+    progress: Progress,
     lines: Lines,
     pace: Pace,
     /// Lines that will leave in the next command.
@@ -41,13 +41,13 @@ pub(super) struct Publisher<'a> {
     confirmed_line: u64,
 }
 
-impl<'a> Publisher<'a> {
+impl Publisher {
     pub(super) fn new(
         connection: Connection,
         topic: TopicName,
         options: Options,
-        progress: &'a Progress,
-    ) -> Publisher<'a> {
+        progress: Progress,
+    ) -> Publisher {
         let (reader, writer) = connection.split();
         Publisher {
             reader,
