@@ -48,3 +48,14 @@ pub enum ConnectionError {
     #[error("nsqd sent {0} at the wrong time")]
     Unexpected(&'static str),
 }
+
+impl ConnectionError {
+    /// Whether trying again would end the same way until somebody changes something: the nsqd
+    /// refused who this is or what it asks for, or the address is not that of an nsqd.
+    pub fn is_permanent(&self) -> bool {
+        matches!(
+            self,
+            ConnectionError::Refused(_) | ConnectionError::SecretNeeded | ConnectionError::Http
+        )
+    }
+}
