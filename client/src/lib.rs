@@ -5,6 +5,7 @@
 //! - [`connection`]: one connection to an nsqd. Connect, handshake, then frames in and commands out.
 //! - `http` (feature `http`): questions to the daemons' HTTP APIs, above all who has a topic.
 //! - `tls` (feature `tls`): whom to trust and what to show, as files and policies; a configuration of rustls.
+//! - [`transport`]: TLS (feature `tls`), snappy and deflate (feature `compression`) below the frames.
 //! - `daemon` (feature `daemon`): what nsqd, nsqlookupd and nsqadmin have in common as processes.
 //!
 //! Publish a message, then receive it:
@@ -57,4 +58,5 @@ pub mod http;
 pub mod reconnect;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod transport;
 pub mod wire;
