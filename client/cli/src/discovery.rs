@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::connection::Address;
-use client::http::{self, Limits};
+use client::http::{Action, Client, Limits, Verb};
 use client::wire::{ChannelName, TopicName};
 use tokio::time::{Instant, sleep};
 
@@ -19,11 +19,16 @@ pub(crate) async fn announce(
     topic: &TopicName,
     channel: &ChannelName,
 ) -> Result<(), Error> {
-    let path = format!("/channel/create?topic={topic}&channel={channel}");
-    let created = http::post(lookupd_http_address, &path, Limits::default()).await;
-    created.map(|_| ()).map_err(|cause| Error::Lookup {
-        address: lookupd_http_address.to_owned(),
-        cause: cause.to_string(),
+    let action = Action {
+        verb: Verb::Create,
+        topic: topic.clone(),
+        channel: Some(channel.clone()),
+    };
+    let client = Client::new(Limits::default());
+    let created = client.act(lookupd_http_address, &action).await;
+    created.map_err(|error| Error::Lookup {
+        address: error.address,
+        cause: error.fault.to_string(),
     })
 }
 
@@ -33,10 +38,11 @@ pub(crate) async fn find(lookupd_http_address: &str, topic: &TopicName) -> Resul
         address: lookupd_http_address.to_owned(),
         cause,
     };
+    let client = Client::new(Limits::default());
     let until = Instant::now() + POLL_MAX;
     while Instant::now() < until {
-        let found = http::producers(lookupd_http_address, topic, Limits::default()).await;
-        let found = found.map_err(|cause| failed(cause.to_string()))?;
+        let found = client.lookupd(lookupd_http_address).producers(topic).await;
+        let found = found.map_err(|error| failed(error.fault.to_string()))?;
         if let Some(producer) = found.first() {
             return Ok(producer.tcp_address());
         }

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use client::http::{self, RequestError};
+use client::http::{Client, Limits, RequestError};
 use client::wire::{ChannelName, TopicName};
-use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -25,12 +24,6 @@ pub(super) struct Patience {
     pub(super) deadline: Instant,
 }
 
-/// The answer of nsqlookupd.
-#[derive(Debug, Deserialize)]
-struct Answer {
-    channels: Option<Vec<String>>,
-}
-
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum QuestionError {
@@ -40,9 +33,6 @@ pub(super) enum QuestionError {
     /// No answer, or not the one of an nsqlookupd that is well.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// Not the JSON that was asked for.
-    #[error("answer not understood: {0}")]
-    Json(#[from] serde_json::Error),
 }
 
 /// Asks all peers at once, and returns the channels that any of them knows, but for ephemeral ones. A peer that can't
@@ -80,25 +70,22 @@ async fn ask(
     let Status::Informed(Some(address)) = status.borrow().clone() else {
         return Err(QuestionError::NotInformed);
     };
-    let limits = http::Limits {
+    let limits = Limits {
         connect_timeout: patience.connect_timeout,
         timeout: patience.deadline.duration_since(Instant::now()),
         bytes_max: ANSWER_BYTES_MAX,
     };
-    // The only byte of a name that means something in a query.
-    let topic = topic.as_str().replace('#', "%23");
-    let answer = http::get(&address, &format!("/channels?topic={topic}"), limits).await?;
-    channels(&answer)
+    let client = Client::new(limits);
+    let names = client.lookupd(&address).channels(topic).await?;
+    Ok(usable(&names))
 }
 
-/// The channels in an answer; ephemeral ones exist only where they are, and names that can't be are skipped.
-fn channels(answer: &[u8]) -> Result<Vec<ChannelName>, QuestionError> {
-    let answer: Answer = serde_json::from_slice(answer)?;
-    let names = answer.channels.unwrap_or_default();
+/// The channels that can be made here: ephemeral ones exist only where they are, and names that can't be are skipped.
+fn usable(names: &[String]) -> Vec<ChannelName> {
     let names = names.iter().filter_map(|name| name.parse().ok());
-    Ok(names
+    names
         .filter(|name: &ChannelName| !name.is_ephemeral())
-        .collect())
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use client::http::Fault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -91,10 +92,14 @@ async fn ephemeral_and_impossible_names_are_skipped() {
 
 #[tokio::test]
 async fn answers_of_no_use() {
-    fails("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", "status 500").await;
+    fails(
+        "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n",
+        "status: 500",
+    )
+    .await;
     fails("what", "Http").await;
     fails("", "Http").await;
-    fails("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "Body").await;
+    fails("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "Http").await;
     fails(http("channels"), "Json").await;
     fails(http(r#"{"channels":[1]}"#), "Json").await;
     let endless = "HTTP/1.1 200 OK\r\n\r\n".to_owned() + &" ".repeat(ANSWER_BYTES_MAX + 1);
@@ -107,8 +112,10 @@ async fn the_deadline_holds_whatever_hangs() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let status = informed(&silent.local_addr().unwrap().to_string());
     let outcome = ask(&topic, status, patience()).await;
-    let late = matches!(outcome, Err(QuestionError::Request(RequestError::Late(_))));
-    assert!(late, "{outcome:?}");
+    let Err(QuestionError::Request(error)) = outcome else {
+        panic!("{outcome:?} is no failed request");
+    };
+    assert!(matches!(error.fault, Fault::Late(_)), "{error}");
 
     let (_tx, unknown) = watch::channel(Status::Unknown);
     let outcome = ask(&topic, unknown, patience()).await;
