@@ -32,6 +32,24 @@ pub enum ConnectionError {
     /// The nsqd wants AUTH, and no secret was given.
     #[error("nsqd wants authorization, but no secret was given")]
     SecretNeeded,
+    /// The provider of the secret had none.
+    #[error("nsqd wants authorization, but there is no secret: {0}")]
+    NoSecret(io::Error),
+    /// The nsqd refused a secret of a provider; the next one may be better.
+    #[error("the secret was refused: {0}")]
+    SecretRefused(String),
+    /// TLS is required, and the nsqd does not offer it. Nothing more was sent.
+    #[error("TLS is required, and nsqd does not offer it; it needs --tls-cert and --tls-key")]
+    TlsNotOffered,
+    /// The handshake of TLS failed, as when the nsqd is not who it should be.
+    #[error("the handshake of TLS failed: {0}")]
+    Tls(io::Error),
+    /// The address has no name that a certificate could be for.
+    #[error("no certificate is for {0:?}; give the name of the server beside the TLS options")]
+    ServerName(String),
+    /// Both snappy and deflate were asked for.
+    #[error("snappy and deflate cannot be used both; choose one")]
+    TwoCompressions,
     /// The nsqd closed the connection between two frames.
     #[error("the connection was closed by nsqd")]
     Closed,
@@ -55,7 +73,12 @@ impl ConnectionError {
     pub fn is_permanent(&self) -> bool {
         matches!(
             self,
-            ConnectionError::Refused(_) | ConnectionError::SecretNeeded | ConnectionError::Http
+            ConnectionError::Refused(_)
+                | ConnectionError::SecretNeeded
+                | ConnectionError::TlsNotOffered
+                | ConnectionError::ServerName(_)
+                | ConnectionError::TwoCompressions
+                | ConnectionError::Http
         )
     }
 }

@@ -1,8 +1,8 @@
 //! One connection to an nsqd: connect, handshake, then frames in and commands out.
 //!
 //! ```text
-//! connect ─▶ magic ─▶ IDENTIFY ─▶ [AUTH] ─▶ Connection ── split ──▶ Reader   frames
-//!            └────── within `timeout` ───┘                     └──▶ Writer   commands
+//! connect ─▶ magic ─▶ IDENTIFY ─▶ [TLS] ─▶ [snappy, deflate] ─▶ [AUTH] ─▶ Connection ── split ──▶ Reader   frames
+//!            └─────────────────── within `timeout` ──────────────────┘                     └──▶ Writer   commands
 //! ```
 //!
 //! Nothing in here retries, counts or remembers messages: it is the base on which producers and
@@ -19,14 +19,19 @@ mod address;
 mod error;
 mod options;
 mod reader;
+mod secret;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls_mode;
+#[cfg(any(feature = "tls", feature = "compression"))]
+mod upgrade;
 mod writer;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::transport::Transport;
 use crate::wire::{
     Command, Frame, HEARTBEAT, IdentifyResponse, Limits, MAGIC_V2, NameRef, OK as OK_RESPONSE,
 };
@@ -35,6 +40,9 @@ pub use address::{Address, AddressError};
 pub use error::{ConnectError, ConnectionError};
 pub use options::ConnectOptions;
 pub use reader::Reader;
+pub use secret::SecretProvider;
+#[cfg(feature = "tls")]
+pub use tls_mode::{TlsClient, TlsMode};
 pub use writer::Writer;
 
 /// A connection that has said who it is.
@@ -94,6 +102,10 @@ impl Connection {
     /// [`ConnectionError::Refused`] with the nsqd's text, or the connection is lost.
     pub async fn request(&mut self, command: &Command<'_>) -> Result<Bytes, ConnectionError> {
         self.writer.write(command);
+        self.response().await
+    }
+
+    async fn response(&mut self) -> Result<Bytes, ConnectionError> {
         loop {
             match self.next_frame().await? {
                 Frame::Response(data) => return Ok(data),
@@ -145,22 +157,29 @@ async fn handshake(
     address: &Address,
     options: &ConnectOptions,
 ) -> Result<Connection, ConnectionError> {
-    let (receive, send) = open(address).await.map_err(ConnectionError::Connect)?;
+    let body = options.request()?.to_json();
+    let transport = open(address).await.map_err(ConnectionError::Connect)?;
     let mut connection = Connection {
-        reader: Reader::new(receive, options.max_frame_bytes),
-        writer: Writer::new(send),
+        reader: Reader::new(transport.receive, options.max_frame_bytes),
+        writer: Writer::new(transport.send),
         settled: IdentifyResponse::default(),
     };
     connection.writer.write_encoded(&MAGIC_V2);
-    let body = options.request().to_json();
     let response = connection
         .request(&Command::Identify { body: &body })
         .await?;
     connection.settled = settled(&response)?;
+    #[cfg(any(feature = "tls", feature = "compression"))]
+    let mut connection = connection.upgrade(address, options).await?;
     if connection.settled.auth_required {
-        let secret = options.auth_secret.as_deref();
-        let secret = secret.ok_or(ConnectionError::SecretNeeded)?;
-        connection.request(&Command::Auth { secret }).await?;
+        let secret = options.secret().await?;
+        let authorized = connection.request(&Command::Auth { secret: &secret }).await;
+        authorized.map_err(|error| match error {
+            ConnectionError::Refused(text) if options.auth_provider.is_some() => {
+                ConnectionError::SecretRefused(text)
+            }
+            error => error,
+        })?;
     }
     Ok(connection)
 }
@@ -176,21 +195,17 @@ fn settled(response: &[u8]) -> Result<IdentifyResponse, ConnectionError> {
         .map_err(|_| ConnectionError::Unexpected("an answer to IDENTIFY that is not its JSON"))
 }
 
-/// One virtual call per system call is what it costs that other transports fit in.
-type ReceiveHalf = Box<dyn AsyncRead + Send + Unpin>;
-type SendHalf = Box<dyn AsyncWrite + Send + Unpin>;
-
-async fn open(address: &Address) -> std::io::Result<(ReceiveHalf, SendHalf)> {
+async fn open(address: &Address) -> std::io::Result<Transport> {
     match address {
         Address::Tcp(host_and_port) => {
             let stream = TcpStream::connect(host_and_port.as_str()).await?;
             stream.set_nodelay(true)?;
             let (receive, send) = stream.into_split();
-            Ok((Box::new(receive), Box::new(send)))
+            Ok(Transport::new(receive, send))
         }
         Address::Unix(path) => {
             let (receive, send) = UnixStream::connect(path).await?.into_split();
-            Ok((Box::new(receive), Box::new(send)))
+            Ok(Transport::new(receive, send))
         }
     }
 }

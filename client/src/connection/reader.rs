@@ -5,8 +5,8 @@ use std::{fmt, io};
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 
-use super::ReceiveHalf;
 use super::error::ConnectionError;
+use crate::transport::ReceiveHalf;
 use crate::wire::{Frame, FrameDecoder, FrameError};
 
 /// What the first read asks for; small, since most connections are quiet.
@@ -34,6 +34,12 @@ impl Reader {
             received: BytesMut::new(),
             read_bytes: READ_BYTES_MIN,
         }
+    }
+
+    /// The stream, and what was received from it and not decoded: the start of the next layer.
+    #[cfg(any(feature = "tls", feature = "compression"))]
+    pub(super) fn into_parts(self) -> (ReceiveHalf, BytesMut) {
+        (self.stream, self.received)
     }
 
     /// Waits for the next frame.

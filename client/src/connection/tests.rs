@@ -94,7 +94,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 async fn the_handshake_says_who_it_is_and_keeps_the_answer() {
     let (listener, address) = listen().await;
     let mut options = ConnectOptions::default();
-    options.identify.snappy = Some(true);
+    options.identify.tls_v1 = Some(true);
     options.identify.msg_timeout = Some(5000);
     let ((_fake, request), connection) = tokio::join!(
         Fake::identified(&listener, br#"{"max_rdy_count":7,"version":"1.3.0"}"#),
@@ -113,7 +113,7 @@ async fn the_handshake_says_who_it_is_and_keeps_the_answer() {
             .starts_with(&request.client_id.unwrap())
     );
     assert_eq!(request.msg_timeout, Some(5000));
-    assert_eq!(request.snappy, None, "this side cannot decompress");
+    assert_eq!(request.tls_v1, None, "the options of TLS decide");
     let connection = connection.unwrap();
     assert_eq!(connection.settled().max_rdy_count, 7);
     assert_eq!(connection.settled().version, "1.3.0");

@@ -4,8 +4,8 @@ use std::{fmt, io};
 
 use tokio::io::AsyncWriteExt;
 
-use super::SendHalf;
 use super::error::ConnectionError;
+use crate::transport::SendHalf;
 use crate::wire::{Command, NameRef, put_publish_many};
 
 /// A buffer larger than this is given back once it is sent.
@@ -27,6 +27,12 @@ impl Writer {
             buffer: Vec::new(),
             sent: 0,
         }
+    }
+
+    /// The stream, for the next layer; everything was flushed before.
+    #[cfg(any(feature = "tls", feature = "compression"))]
+    pub(super) fn into_stream(self) -> SendHalf {
+        self.stream
     }
 
     /// Appends a command to the buffer.
