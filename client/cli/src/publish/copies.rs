@@ -48,14 +48,16 @@ pub(crate) async fn publish_copies(
     let mut stopping = false;
     loop {
         tokio::select! {
-            published = work.join_next() => match published {
-                Some(published) => published.expect("a publisher does not panic")?,
-                None => return Ok(()),
-            },
+            published = work.join_next() => {
+                let Some(published) = published else {
+                    return Ok(());
+                };
+                published.expect("a publisher does not panic")?;
+            }
             () = &mut stop, if !stopping => {
                 stopping = true;
                 stop_tx.send_replace(true);
             }
-        };
+        }
     }
 }

@@ -28,7 +28,7 @@ async fn publish_text(address: &Address, text: &[u8], options: Options) -> Resul
         topic(),
         source,
         options,
-        &Progress::none(),
+        Progress::none(),
         pending(),
     )
     .await
@@ -170,7 +170,7 @@ async fn a_signal_ends_the_input_after_the_last_whole_line() {
         rate: 1,
         ..Options::default()
     };
-    let publisher = Publisher::new(connection, topic(), options, &progress);
+    let publisher = Publisher::new(connection, topic(), options, progress.clone());
     let (chunks_tx, chunks_rx) = mpsc::channel(4);
     let (stop_tx, stop_rx) = oneshot::channel();
     let stop = async { stop_rx.await.unwrap() };
