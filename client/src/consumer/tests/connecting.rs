@@ -1,0 +1,1 @@
+//! Connecting, refusals, and what is no nsqd.

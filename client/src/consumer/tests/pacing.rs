@@ -1,0 +1,1 @@
+//! Ready counts and backoff on the wire.
