@@ -3,7 +3,6 @@
 //! - [`wire`]: bytes ⇄ values. No sockets, clocks or tasks; both ends of the protocol use exactly
 //!   this.
 //! - [`connection`]: one connection to an nsqd. Connect, handshake, then frames in and commands out.
-//! - [`consumer`]: messages of a topic from all nsqds that have it.
 //! - `http` (feature `http`): questions to the daemons' HTTP APIs, above all who has a topic.
 //! - `tls` (feature `tls`): whom to trust and what to show, as files and policies; a configuration of rustls.
 //! - [`transport`]: TLS (feature `tls`), snappy and deflate (feature `compression`) below the frames.
@@ -52,7 +51,6 @@
 //! ```
 
 pub mod connection;
-pub mod consumer;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 #[cfg(feature = "http")]

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod data_dir;
 pub mod http;
 pub mod log;
+pub mod import;
 pub mod lookup;
 pub mod message_id;
 pub mod metadata;

@@ -15,7 +15,8 @@ use tracing::{error, warn};
 use crate::log::{Disk, read_file, replace_file};
 use crate::topic::{Known, Topic};
 
-const FILE_NAME: &str = "nsqd.dat";
+/// The name of the file in the data directory.
+pub const FILE_NAME: &str = "nsqd.dat";
 
 /// Topics by name, with what is known of each.
 pub type Topics = BTreeMap<TopicName, Known>;
@@ -110,9 +111,9 @@ impl Metadata {
             return Ok(());
         }
         let upto = self.changes.load(Ordering::Acquire);
-        let file = File::of(&topics());
+        let topics = known(&topics());
         let (disk, path) = (Arc::clone(&self.disk), self.path.clone());
-        let write = move || replace_file(&*disk, &path, &serde_json::to_vec(&file)?);
+        let write = move || replace_file(&*disk, &path, &encode(topics));
         tokio::task::spawn_blocking(write)
             .await
             .expect("writing metadata does not panic")?;
@@ -122,11 +123,9 @@ impl Metadata {
 }
 
 impl File {
-    fn of(topics: &[Arc<Topic>]) -> Self {
-        let durable = topics.iter().filter(|topic| !topic.name().is_ephemeral());
-        let topics: Vec<_> = durable.map(|topic| FileTopic::of(topic)).collect();
+    fn of(topics: Topics) -> Self {
         Self {
-            topics: none_if_empty(topics),
+            topics: none_if_empty(topics.into_iter().map(FileTopic::of).collect()),
             version: COMPATIBLE_VERSION.to_owned(),
         }
     }
@@ -146,21 +145,16 @@ impl File {
 }
 
 impl FileTopic {
-    fn of(topic: &Topic) -> Self {
-        let channels = topic.channels();
-        let durable = channels
-            .iter()
-            .filter(|channel| !channel.name().is_ephemeral());
-        let channels = durable
-            .map(|channel| FileChannel {
-                name: channel.name().to_string(),
-                paused: channel.is_paused(),
-            })
-            .collect();
+    fn of((name, known): (TopicName, Known)) -> Self {
+        let channels = known.channels.into_iter();
+        let channels = channels.map(|(name, paused)| FileChannel {
+            name: name.to_string(),
+            paused,
+        });
         Self {
-            name: topic.name().to_string(),
-            paused: topic.is_paused(),
-            channels: none_if_empty(channels),
+            name: name.to_string(),
+            paused: known.paused,
+            channels: none_if_empty(channels.collect()),
         }
     }
 
@@ -179,6 +173,19 @@ impl FileTopic {
             channels,
         }
     }
+}
+
+/// What is to be known of these topics at the next start.
+fn known(topics: &[Arc<Topic>]) -> Topics {
+    let durable = topics.iter().filter(|topic| !topic.name().is_ephemeral());
+    durable
+        .map(|topic| (topic.name().clone(), topic.known()))
+        .collect()
+}
+
+/// The bytes of the file for these topics.
+pub fn encode(topics: Topics) -> Vec<u8> {
+    serde_json::to_vec(&File::of(topics)).expect("names and flags can be told in JSON")
 }
 
 /// The reference writes `null` for no elements.

@@ -1,7 +1,7 @@
 //! The progress of a topic's channels on disk, one file per topic, replaced as a whole.
 //!
 //! ```text
-//!  0  8  magic "NSQPROG1"
+//!  0  8  magic "NSQPROG2"
 //!  8  4  CRC32C of the payload
 //! 12     payload: topic, then channels until the end
 //!
@@ -9,9 +9,12 @@
 //!          8 + 4  end of the side lane: what comes after it is newer than this file
 //!          4 × n  entries deferred before any channel was shown them
 //! channel  1 + n  name       1  paused     8 + 4  cursor
-//!          4 × n  entries to deliver now   4 × n  entries deferred
+//!          4 × n  runs to deliver now   4 × n  entries deferred
+//! run      8 segment, 4 index of the first message, 2 attempts, 4 messages
 //! entry    8 segment, 4 index, 2 attempts, 8 due in nanoseconds since the Unix epoch, 0: now
 //! ```
+//!
+//! With the magic "NSQPROG1", which is still read, what is to be delivered now is a list of entries too.
 //!
 //! All integers are big endian. Positions are a segment's number and an index in it. Depths are not here: they follow
 //! from the log and these positions.
@@ -19,9 +22,10 @@
 use bytes::{Buf, BufMut, TryGetError};
 use client::wire::ChannelName;
 
-use super::Entry;
+use super::{Entry, Run};
 
-const MAGIC: &[u8; 8] = b"NSQPROG1";
+const MAGIC: &[u8; 8] = b"NSQPROG2";
+const MAGIC_OF_ENTRIES: &[u8; 8] = b"NSQPROG1";
 
 /// The progress of a topic's channels.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,7 +52,7 @@ pub struct ChannelProgress {
     /// Where its next new message is.
     pub cursor: (u64, u32),
     /// Messages behind the cursor that can be delivered at once.
-    pub ready: Vec<Due>,
+    pub ready: Vec<Run>,
     /// Messages that are deferred.
     pub deferred: Vec<Due>,
 }
@@ -118,7 +122,7 @@ impl Progress {
             out.put_slice(name);
             out.put_u8(u8::from(channel.paused));
             put_position(&mut out, channel.cursor);
-            put_entries(&mut out, &channel.ready);
+            put_runs(&mut out, &channel.ready);
             put_entries(&mut out, &channel.deferred);
         }
         let check = crc32c::crc32c(&out[12..]);
@@ -128,7 +132,12 @@ impl Progress {
 
     /// Reads the bytes of the file.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProgressError> {
-        let mut input = bytes.strip_prefix(MAGIC).ok_or(ProgressError::NotOne)?;
+        let (magic, mut input) = bytes.split_at_checked(8).ok_or(ProgressError::NotOne)?;
+        let get_ready = match magic {
+            _ if magic == MAGIC => get_runs,
+            _ if magic == MAGIC_OF_ENTRIES => get_entries_as_runs,
+            _ => return Err(ProgressError::NotOne),
+        };
         if input.try_get_u32()? != crc32c::crc32c(input) {
             return Err(ProgressError::Checksum);
         }
@@ -145,7 +154,7 @@ impl Progress {
                 name: get_name(input)?,
                 paused: input.try_get_u8()? != 0,
                 cursor: get_position(input)?,
-                ready: get_entries(input)?,
+                ready: get_ready(input)?,
                 deferred: get_entries(input)?,
             });
         }
@@ -162,10 +171,12 @@ fn get_position(input: &mut &[u8]) -> Result<(u64, u32), ProgressError> {
     Ok((input.try_get_u64()?, input.try_get_u32()?))
 }
 
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.put_u32(u32::try_from(count).expect("a channel has fewer than 2^32 unfinished messages"));
+}
+
 fn put_entries(out: &mut Vec<u8>, entries: &[Due]) {
-    out.put_u32(
-        u32::try_from(entries.len()).expect("a channel has fewer than 2^32 unfinished messages"),
-    );
+    put_count(out, entries.len());
     for Due { entry, due_ns } in entries {
         put_position(out, (entry.segment, entry.index));
         out.put_u16(entry.attempts);
@@ -178,18 +189,47 @@ fn get_entries(input: &mut &[u8]) -> Result<Vec<Due>, ProgressError> {
     // Grows with what is there, not with what is announced.
     let mut entries = Vec::new();
     for _ in 0..count {
-        let (segment, index) = get_position(input)?;
-        let entry = Entry {
-            segment,
-            index,
-            attempts: input.try_get_u16()?,
-        };
         entries.push(Due {
-            entry,
+            entry: get_entry(input)?,
             due_ns: input.try_get_i64()?,
         });
     }
     Ok(entries)
+}
+
+fn put_runs(out: &mut Vec<u8>, runs: &[Run]) {
+    put_count(out, runs.len());
+    for Run { first, count } in runs {
+        put_position(out, (first.segment, first.index));
+        out.put_u16(first.attempts);
+        out.put_u32(*count);
+    }
+}
+
+fn get_runs(input: &mut &[u8]) -> Result<Vec<Run>, ProgressError> {
+    let count = input.try_get_u32()?;
+    let mut runs = Vec::new();
+    for _ in 0..count {
+        runs.push(Run {
+            first: get_entry(input)?,
+            count: input.try_get_u32()?,
+        });
+    }
+    Ok(runs)
+}
+
+fn get_entries_as_runs(input: &mut &[u8]) -> Result<Vec<Run>, ProgressError> {
+    let entries = get_entries(input)?;
+    Ok(entries.iter().map(|due| due.entry.into()).collect())
+}
+
+fn get_entry(input: &mut &[u8]) -> Result<Entry, ProgressError> {
+    let (segment, index) = get_position(input)?;
+    Ok(Entry {
+        segment,
+        index,
+        attempts: input.try_get_u16()?,
+    })
 }
 
 fn get_name(input: &mut &[u8]) -> Result<ChannelName, ProgressError> {
@@ -215,6 +255,10 @@ mod tests {
             },
             due_ns,
         };
+        let run = |segment, count| Run {
+            first: due(segment, 0).entry,
+            count,
+        };
         Progress {
             unshown: (7, 8),
             paused: true,
@@ -224,7 +268,7 @@ mod tests {
                 name: "archive".parse().unwrap(),
                 paused: false,
                 cursor: (5, 6),
-                ready: vec![due(2, 0), due(3, 0)],
+                ready: vec![run(2, 1), run(3, 1_000_000)],
                 deferred: vec![due(4, i64::MAX)],
             }],
         }
@@ -235,6 +279,40 @@ mod tests {
         for progress in [progress(), Progress::default()] {
             assert_eq!(Progress::decode(&progress.encode()).unwrap(), progress);
         }
+    }
+
+    #[test]
+    fn the_form_without_runs_is_read() {
+        let mut bytes = progress().encode();
+        let ready = put_and_take(|out| put_runs(out, &progress().channels[0].ready));
+        let singles = [2, 3].map(|segment| Due {
+            entry: Entry {
+                segment,
+                index: 3,
+                attempts: 2,
+            },
+            due_ns: 0,
+        });
+        let at = bytes
+            .windows(ready.len())
+            .position(|window| window == ready)
+            .unwrap();
+        bytes.splice(
+            at..at + ready.len(),
+            put_and_take(|out| put_entries(out, &singles)),
+        );
+        bytes[..8].copy_from_slice(MAGIC_OF_ENTRIES);
+        let check = crc32c::crc32c(&bytes[12..]);
+        bytes[8..12].copy_from_slice(&check.to_be_bytes());
+        let mut expected = progress();
+        expected.channels[0].ready = singles.iter().map(|due| due.entry.into()).collect();
+        assert_eq!(Progress::decode(&bytes).unwrap(), expected);
+    }
+
+    fn put_and_take(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        put(&mut out);
+        out
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod holds;
 mod in_flight;
 mod persist;
 mod state;
+mod returned;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 pub use claim::Claimed;
 pub use state::{ConsumerCounters, ConsumerId, Entry, NotHeld};
 
+pub use returned::Run;
 use crate::clock::{Clock, Random};
 use crate::log::{Buffer, Depth, Log, ReaderId, Segment, Waiter};
 use crate::timers::Timers;

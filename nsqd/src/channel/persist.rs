@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::checkpoint::{ChannelProgress, Due};
-use super::{Channel, Entry};
+use super::{Channel, Entry, Run};
 use crate::log::Segment;
 
 impl Channel {
@@ -26,10 +26,7 @@ impl Channel {
             name: self.name.clone(),
             paused: inner.state.paused,
             cursor: self.log.position(self.reader),
-            ready: ready
-                .into_iter()
-                .map(|entry| Due { entry, due_ns: 0 })
-                .collect(),
+            ready,
             deferred,
         }
     }
@@ -45,20 +42,21 @@ impl Channel {
         let mut inner = self.lock();
         inner.state.paused = written.paused;
         let mut gone = 0;
-        let mut found = |entry: &Entry| {
-            let segment = segments.get(&entry.segment);
-            let segment =
-                segment.filter(|segment| segment.count().is_some_and(|count| entry.index < count));
-            gone += usize::from(segment.is_none());
-            segment
+        // The segment of a run, and how many messages of the run are in it.
+        let mut found = |run: Run| {
+            let segment = segments.get(&run.first.segment);
+            let end = segment.and_then(|segment| segment.count()).unwrap_or(0);
+            let count = run.count.min(end.saturating_sub(run.first.index));
+            gone += run.count - count;
+            segment.filter(|_| count > 0).zip(Some(count))
         };
-        for Due { entry, .. } in &written.ready {
-            if let Some(segment) = found(entry) {
-                inner.state.restore(segment, *entry);
+        for run in &written.ready {
+            if let Some((segment, count)) = found(*run) {
+                inner.state.restore(segment, Run { count, ..*run });
             }
         }
         for Due { entry, due_ns } in &written.deferred {
-            if let Some(segment) = found(entry) {
+            if let Some((segment, _)) = found((*entry).into()) {
                 inner.state.defer(segment, *entry, due(*due_ns));
             }
         }
@@ -96,7 +94,7 @@ impl Channel {
             return Ok(());
         }
         let mut moved: HashMap<u32, (Arc<Segment>, u32)> = HashMap::new();
-        inner.state.relocate(|entry| {
+        inner.state.relocate(segment.number(), |entry| {
             if entry.segment != segment.number() || buffer.frame(entry.index).is_empty() {
                 return None;
             }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::deferred::Deferred;
 use super::holds::Holds;
 use super::in_flight::{Held, HeldList, InFlight};
+use super::returned::{Returned, Run};
 use crate::log::Segment;
 
 /// Attempts are counted up to this, since clients read them as signed 16 bits.
@@ -98,7 +99,7 @@ struct Requeued {
 pub(super) struct State {
     pub(super) consumers: Slab<Consumer>,
     in_flight: InFlight,
-    returned: VecDeque<Entry>,
+    returned: Returned,
     requeued: VecDeque<Requeued>,
     deferred: Deferred,
     pub(super) holds: Holds,
@@ -133,12 +134,11 @@ impl State {
         let mut consumer = self.consumers.remove(id.0);
         self.waiting.retain(|&waiting| waiting != id.0);
         self.rung_count -= u64::from(consumer.rung);
-        let from = self.returned.len();
+        let mut given_back = Vec::new();
         while let Some(held) = self.in_flight.pop(&mut consumer.held) {
-            self.returned.push_back(held.entry);
+            given_back.push(held.entry);
         }
-        let given_back = self.returned.len() - from;
-        self.returned.rotate_right(given_back);
+        self.returned.put_before(given_back);
     }
 
     pub(super) fn consumer(&self, id: ConsumerId) -> &Consumer {
@@ -282,15 +282,15 @@ impl State {
         self.deferred.push(due, entry);
     }
 
-    /// Adds a message that an earlier process had handed out, or was about to.
-    pub(super) fn restore(&mut self, segment: &Arc<Segment>, entry: Entry) {
-        self.holds.add(segment, 1);
-        self.returned.push_back(entry);
+    /// Adds messages that an earlier process had handed out, or was about to.
+    pub(super) fn restore(&mut self, segment: &Arc<Segment>, run: Run) {
+        self.holds.add(segment, run.count);
+        self.returned.push_back(run);
     }
 
     /// The message that goes before new ones, now that the cursor is at `cursor`.
     pub(super) fn next_again(&self, cursor: impl FnOnce() -> u64) -> Option<Entry> {
-        if let Some(&entry) = self.returned.front() {
+        if let Some(entry) = self.returned.front() {
             return Some(entry);
         }
         let Requeued { entry, after } = *self.requeued.front()?;
@@ -318,7 +318,7 @@ impl State {
 
     /// Messages that came back and wait.
     pub(super) fn again_count(&self) -> u64 {
-        (self.returned.len() + self.requeued.len()) as u64
+        self.returned.count() + self.requeued.len() as u64
     }
 
     pub(super) fn in_flight_count(&self) -> u64 {
@@ -334,7 +334,7 @@ impl State {
         for (_, consumer) in &mut self.consumers {
             while self.in_flight.pop(&mut consumer.held).is_some() {}
         }
-        self.returned.clear();
+        self.returned = Returned::default();
         self.requeued.clear();
         self.deferred = Deferred::default();
         self.holds.clear();
@@ -374,27 +374,27 @@ impl State {
     }
 
     /// Everything unfinished that the cursor has passed: what can be delivered at once, and what is deferred.
-    pub(super) fn unfinished(&self) -> (Vec<Entry>, Vec<(Instant, Entry)>) {
+    pub(super) fn unfinished(&self) -> (Vec<Run>, Vec<(Instant, Entry)>) {
         let requeued = self.requeued.iter().map(|requeued| requeued.entry);
-        let mut ready: Vec<_> = self
-            .in_flight
-            .entries()
-            .chain(self.returned.iter().copied())
-            .chain(requeued)
-            .collect();
-        ready.sort_unstable();
+        let singles = self.in_flight.entries().chain(requeued).map(Run::from);
+        let mut all: Vec<_> = singles.chain(self.returned.runs()).collect();
+        all.sort_unstable_by_key(|run| run.first);
+        let mut ready = Vec::new();
+        for run in all {
+            run.append_to(&mut ready);
+        }
         (ready, self.deferred.entries().collect())
     }
 
-    /// Tells where messages are now that have moved: `moved(entry)` is the new place, if it has one.
-    pub(super) fn relocate(&mut self, mut moved: impl FnMut(Entry) -> Option<Entry>) {
+    /// Tells where messages of a segment are now that have moved: `moved(entry)` is the new place, if it has one.
+    pub(super) fn relocate(&mut self, segment: u64, mut moved: impl FnMut(Entry) -> Option<Entry>) {
         let mut change = |entry: &mut Entry| {
             if let Some(place) = moved(*entry) {
                 *entry = place;
             }
         };
         self.in_flight.entries_mut().for_each(&mut change);
-        self.returned.iter_mut().for_each(&mut change);
+        self.returned.for_each_entry(segment, &mut change);
         self.requeued
             .iter_mut()
             .for_each(|requeued| change(&mut requeued.entry));

@@ -87,6 +87,16 @@ impl Directory {
         self.created.load(Ordering::Acquire)
     }
 
+    /// The number after those of all segments in it. Blocks.
+    pub fn number_end(&self) -> io::Result<u64> {
+        if !self.exists() {
+            return Ok(0);
+        }
+        let names = self.disk.list(&self.path)?;
+        let numbers = names.iter().filter_map(|name| parse_segment_name(name));
+        Ok(numbers.map(|(number, ..)| number + 1).max().unwrap_or(0))
+    }
+
     /// Creates the directory if it is not there. Blocks.
     fn ensure(&self) -> io::Result<()> {
         if !self.exists() {

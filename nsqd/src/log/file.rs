@@ -75,7 +75,7 @@ pub(super) fn write_all_at(
 }
 
 /// Reads from `offset` until `bytes` is full or the file ends; returns how many bytes there were.
-pub(super) fn read_full_at(
+pub(crate) fn read_full_at(
     file: &dyn DiskFile,
     bytes: &mut [u8],
     offset: u64,
@@ -101,6 +101,11 @@ pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Writes a whole file. Nothing is synced.
+pub fn write(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_all_at(&*disk.create(path)?, bytes, 0)
+}
+
 /// The name beside `path` under which its next content is written.
 pub fn temporary(path: &Path) -> PathBuf {
     path.with_extension("tmp")
@@ -109,9 +114,7 @@ pub fn temporary(path: &Path) -> PathBuf {
 /// Writes the next content of `path` beside it; to be synced and then renamed.
 pub fn write_temporary(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary(path);
-    let written = disk
-        .create(&temporary)
-        .and_then(|file| write_all_at(&*file, bytes, 0));
+    let written = write(disk, &temporary, bytes);
     if written.is_err() {
         // Best effort: the name is fixed, so that what stays behind is overwritten by the next attempt.
         let _ = disk.remove(&temporary);

@@ -20,6 +20,7 @@
 //!   never under the log's.
 
 mod append;
+mod bulk;
 mod directory;
 mod file;
 mod memory;
@@ -42,10 +43,12 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 pub use append::{Closed, Stamp};
+pub use bulk::BulkWriter;
 pub use directory::{Care, Directory};
+pub(crate) use file::read_full_at;
 pub use file::{
     Disk, DiskFile, RealDisk, read as read_file, replace as replace_file, temporary,
-    write_temporary,
+    write as write_file, write_temporary,
 };
 pub use memory::{Buffer, Memory, Tag};
 pub use read::{Claim, Depth, Read};

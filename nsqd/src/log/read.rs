@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::record::Lane;
 use super::segment::{Elsewhere, Segment};
 use super::{Log, ReaderId, State, Waiter};
 
@@ -151,8 +152,11 @@ impl Log {
         }
     }
 
-    /// The segment that a reader comes to after `segment`, if it is on disk: worth loading ahead.
+    /// The segment that a reader comes to after `segment` of the main lane, if it is on disk: worth loading ahead.
     pub fn next_on_disk(&self, segment: &Segment) -> Option<Arc<Segment>> {
+        if segment.lane() == Lane::Side {
+            return None;
+        }
         let state = self.state.lock();
         let at = state
             .sealed

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use crate::channel::{self, Channel};
 use crate::clock::{Clock, Random, System};
 use crate::data_dir::DataDir;
+use crate::import::Import;
 use crate::log::{self, Care, Directory, Log, Memory};
 use crate::lookup::Lookup;
 use crate::message_id::MessageIds;
@@ -103,6 +104,13 @@ impl Node {
             data_dir,
             options,
         };
+        let import = Import {
+            data_dir: &node.data_dir,
+            metadata: &node.metadata,
+            memory: &node.memory,
+            random: &node.shared.channels.random,
+        };
+        import.run()?;
         node.restore()?;
         Ok(Arc::new(node))
     }
@@ -412,6 +420,9 @@ pub enum OpenError {
     /// The data directory.
     #[error("failed to instantiate nsqd - {0}")]
     DataDir(#[from] crate::data_dir::DataDirError),
+    /// What a reference nsqd left there.
+    #[error("failed to instantiate nsqd - {0}")]
+    Import(#[from] crate::import::ImportError),
     /// The message ids.
     #[error("failed to instantiate nsqd - failed to reserve message ids - {0}")]
     Ids(#[source] io::Error),

@@ -17,7 +17,7 @@ use client::wire::{ChannelName, TopicName};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-pub use persist::Known;
+pub use persist::{Known, PROGRESS_NAME, read_progress};
 pub use upkeep::Upkeep;
 
 use crate::channel::checkpoint::Due;

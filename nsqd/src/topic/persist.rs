@@ -17,7 +17,8 @@ use crate::log::{
     write_temporary,
 };
 
-const PROGRESS_NAME: &str = "progress.dat";
+/// The file with the progress of a topic's channels, in its directory.
+pub const PROGRESS_NAME: &str = "progress.dat";
 
 /// What is on disk of the channels' progress.
 #[derive(Debug, Default)]
@@ -32,6 +33,18 @@ pub struct Known {
     pub paused: bool,
     /// Its channels, and whether each is paused.
     pub channels: BTreeMap<ChannelName, bool>,
+}
+
+impl From<&Progress> for Known {
+    fn from(progress: &Progress) -> Self {
+        let channels = progress.channels.iter();
+        Self {
+            paused: progress.paused,
+            channels: channels
+                .map(|channel| (channel.name.clone(), channel.paused))
+                .collect(),
+        }
+    }
 }
 
 impl Topic {
@@ -64,6 +77,18 @@ impl Topic {
         Ok(topic)
     }
 
+    /// What the metadata is to know of it.
+    pub fn known(&self) -> Known {
+        let channels = self.channels.lock();
+        let durable = (channels.by_name.values()).filter(|channel| !channel.name().is_ephemeral());
+        Known {
+            paused: channels.paused,
+            channels: durable
+                .map(|channel| (channel.name().clone(), channel.is_paused()))
+                .collect(),
+        }
+    }
+
     fn restore_channels(
         &self,
         segments: &BTreeMap<u64, Arc<Segment>>,
@@ -72,16 +97,7 @@ impl Topic {
     ) -> io::Result<()> {
         let progress_is_lost = progress.is_none();
         let progress = progress.unwrap_or_default();
-        let known = known.unwrap_or_else(|| {
-            let channels = progress.channels.iter();
-            let channels = channels
-                .map(|channel| (channel.name.clone(), channel.paused))
-                .collect();
-            Known {
-                paused: progress.paused,
-                channels,
-            }
-        });
+        let known = known.unwrap_or_else(|| Known::from(&progress));
         let mut channels = self.channels.lock();
         channels.paused = known.paused;
         for (name, paused) in known.channels {
@@ -237,7 +253,7 @@ impl Topic {
 }
 
 /// Reads the progress file; a damaged one is set aside, and counts as missing.
-fn read_progress(directory: &Directory) -> io::Result<Option<Progress>> {
+pub fn read_progress(directory: &Directory) -> io::Result<Option<Progress>> {
     let path = directory.path().join(PROGRESS_NAME);
     let bytes = match read_file(directory.disk(), &path) {
         Ok(bytes) => bytes,

@@ -241,7 +241,7 @@ fn a_straggler_does_not_pin_its_segment() {
     for id in rest {
         bench.finish(consumer, id).unwrap();
     }
-    let in_segment = |bench: &Bench| bench.channel.progress(|_| 0).ready[0].entry.segment;
+    let in_segment = |bench: &Bench| bench.channel.progress(|_| 0).ready[0].first.segment;
     let before = in_segment(&bench);
     let moved = (0..10).filter(|_| bench.channel.move_stragglers()).count();
     assert_eq!(moved, 1);
