@@ -5,18 +5,21 @@
 //! The README's section *Inside* has the map.
 
 pub mod allocator;
+pub mod auth;
 pub mod channel;
 pub mod clock;
 pub mod data_dir;
 pub mod http;
-pub mod log;
 pub mod import;
+pub mod latency;
+pub mod log;
 pub mod lookup;
 pub mod message_id;
 pub mod metadata;
 pub mod node;
 pub mod options;
 pub mod stats;
+pub mod statsd;
 pub mod tcp;
 pub mod timers;
 pub mod topic;
@@ -28,7 +31,7 @@ use client::daemon::listen::{BindError, Listener};
 use client::daemon::log::LogHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::info;
 
 pub use node::{Node, OpenError};
 pub use options::{Flags, Options, OptionsError};
@@ -68,11 +71,6 @@ impl Daemon {
             id = options.node_id,
             "nsqd starts"
         );
-        if !options.e2e_processing_latency_percentiles.is_empty() {
-            warn!(
-                "--e2e-processing-latency-percentile: latencies are not measured yet, /stats tells none"
-            );
-        }
         let opening = tokio::task::spawn_blocking(move || Node::open(options, log));
         let node = opening.await.expect("opening does not panic")?;
         let tcp = Listener::bind(&node.options().tcp_address).await?;
@@ -103,6 +101,11 @@ impl Daemon {
             node.options().about(ports.tcp, ports.http),
             stopped.clone(),
         )));
+        if let Some(settings) = node.options().statsd.clone() {
+            let prefix = node.options().statsd_prefix(ports.http);
+            let pushing = statsd::run(Arc::clone(&node), settings, prefix, stopped.clone());
+            tasks.push(tokio::spawn(pushing));
+        }
         if let Some(listener) = http {
             tasks.push(tokio::spawn(http::serve(
                 Arc::clone(&node),

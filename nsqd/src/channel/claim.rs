@@ -5,13 +5,14 @@ use std::sync::Arc;
 use client::wire::ATTEMPTS_AT;
 use tokio::time::Instant;
 
+use super::turns::{Rivals, Turns};
 use super::{Channel, ConsumerId, Entry, Inner};
 use crate::log::{Claim, Read, Segment, Waiter, frame_id};
 
 /// What a claim led to.
 #[derive(Debug)]
 pub enum Claimed {
-    /// There may be more.
+    /// There may be more: come again, once others had a chance to run.
     Some,
     /// All that can be delivered now was; the consumer is rung when there is more.
     Waiting,
@@ -57,7 +58,7 @@ impl Channel {
     /// How many messages this consumer leaves to others that wait: an append rings only once, until somebody has come
     /// to the end of the log.
     fn left_for_others(&self, inner: &Inner) -> u64 {
-        if inner.state.paused || inner.state.nobody_waits() {
+        if inner.state.paused || inner.state.turns.nobody_waits() {
             return 0;
         }
         self.log.waiting(self.reader) + inner.state.again_count()
@@ -72,7 +73,9 @@ impl Channel {
         out: &mut Vec<u8>,
         now: Instant,
     ) -> Claimed {
-        let mut share = self.fair_share(inner, consumer);
+        let Some(mut share) = self.fair_share(inner, consumer) else {
+            return Claimed::Some;
+        };
         loop {
             let credit = inner.state.consumer(consumer).credit();
             if credit == 0 {
@@ -129,14 +132,23 @@ impl Channel {
         }
     }
 
-    /// How many messages a consumer may take in one go, so that those who wait get theirs.
-    fn fair_share(&self, inner: &mut Inner, consumer: ConsumerId) -> u64 {
-        let others = inner.state.arrive(consumer);
-        if others == 0 {
-            return u64::MAX;
+    /// How many messages a consumer may take in one go, so that those who wait get theirs; `None` if it is to come again
+    /// when nearer ones had their turn.
+    fn fair_share(&self, inner: &mut Inner, consumer: ConsumerId) -> Option<u64> {
+        let rivals = inner.state.arrive(consumer);
+        if rivals == Rivals::Equal(0) {
+            return Some(u64::MAX);
         }
         let available = self.log.waiting(self.reader) + inner.state.again_count();
-        available.div_ceil(others + 1).max(1)
+        let claimer = inner.state.consumer_mut(consumer);
+        match rivals {
+            Rivals::Nearer if available > 0 && claimer.credit() > 0 => {
+                Turns::step_back(&mut claimer.turn);
+                None
+            }
+            Rivals::Nearer => Some(u64::MAX),
+            Rivals::Equal(others) => Some(available.div_ceil(others + 1).max(1)),
+        }
     }
 
     fn before_requeued(&self, inner: &Inner) -> u64 {
@@ -177,7 +189,7 @@ impl Channel {
             Read::Absent => inner.state.holds.release(entry),
             Read::Copied => {
                 let frame = &mut out[start..];
-                let attempts = inner.state.claim(consumer, frame_id(frame), entry, now);
+                let attempts = inner.state.claim(consumer, frame, entry, now);
                 frame[ATTEMPTS_AT..ATTEMPTS_AT + 2].copy_from_slice(&attempts.to_be_bytes());
             }
         }
@@ -203,7 +215,7 @@ impl Channel {
                 index,
                 attempts: 0,
             };
-            inner.state.claim(consumer, frame_id(frame), entry, now);
+            inner.state.claim(consumer, frame, entry, now);
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Held {
     pub(super) id: MessageId,
     pub(super) entry: Entry,
     pub(super) holder: ConsumerId,
+    /// When it was published: its stamp, nanoseconds since the Unix epoch.
+    pub(super) published_ns: i64,
     pub(super) claimed_at: Instant,
     pub(super) deadline: Instant,
 }

@@ -7,11 +7,13 @@ mod claim;
 mod deferred;
 mod holds;
 mod in_flight;
+mod locality;
 mod persist;
-mod state;
 mod returned;
+mod state;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub mod checkpoint;
 
@@ -26,10 +28,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use claim::Claimed;
+pub use locality::{Locality, PerLocality};
+pub use returned::Run;
 pub use state::{ConsumerCounters, ConsumerId, Entry, NotHeld};
 
-pub use returned::Run;
 use crate::clock::{Clock, Random};
+use crate::latency;
 use crate::log::{Buffer, Depth, Log, ReaderId, Segment, Waiter};
 use crate::timers::Timers;
 use state::State;
@@ -50,6 +54,8 @@ pub struct Shared {
     pub max_msg_timeout: Duration,
     /// Consumers that a channel may have; 0: any number (`--max-channel-consumers`).
     pub consumers_max: usize,
+    /// How latencies are measured, if they are.
+    pub latency: Option<Arc<latency::Settings>>,
 }
 
 /// A channel of a topic.
@@ -74,6 +80,8 @@ struct Inner {
     armed: Option<Instant>,
     loaded: VecDeque<Arc<Buffer>>,
     loading: bool,
+    /// From publish to finish, if it is measured.
+    latencies: Option<latency::Window>,
 }
 
 /// A consumer could not be added.
@@ -102,6 +110,9 @@ pub struct Snapshot {
     pub requeue_count: u64,
     /// Messages not finished in time.
     pub timeout_count: u64,
+    /// Messages handed to consumers, by how near those are; handed out again counts again, and so does what sampling
+    /// took out.
+    pub handed_out: PerLocality<u64>,
     /// Consumers.
     pub client_count: usize,
     /// Whether delivery stands still.
@@ -117,6 +128,8 @@ pub struct ConsumerSnapshot {
     pub in_flight_count: u64,
     /// What it did.
     pub counters: ConsumerCounters,
+    /// How near it is; `None` for what consumes nothing.
+    pub locality: Option<Locality>,
 }
 
 /// Where a channel begins to read.
@@ -145,7 +158,11 @@ impl Channel {
             reader,
             counted_from,
             shared: shared.clone(),
-            inner: Mutex::default(),
+            inner: Mutex::new(Inner {
+                latencies: (shared.latency.as_ref())
+                    .map(|settings| latency::Window::new(settings.window, shared.clock.now())),
+                ..Inner::default()
+            }),
             this: Weak::clone(this),
         })
     }
@@ -159,6 +176,7 @@ impl Channel {
     pub fn add_consumer(
         &self,
         msg_timeout: Duration,
+        locality: Locality,
         bell: Arc<Notify>,
     ) -> Result<ConsumerId, SubscribeError> {
         let mut inner = self.inner.lock();
@@ -169,7 +187,7 @@ impl Channel {
         if max > 0 && inner.state.consumers.len() >= max {
             return Err(SubscribeError::TooMany(max));
         }
-        Ok(inner.state.add_consumer(msg_timeout, bell))
+        Ok(inner.state.add_consumer(msg_timeout, locality, bell))
     }
 
     /// Removes a consumer, and gives its messages to others at once. Returns whether it was the last one.
@@ -206,9 +224,18 @@ impl Channel {
         mut failed: impl FnMut(MessageId, NotHeld),
     ) {
         let mut inner = self.inner.lock();
+        let Inner {
+            state, latencies, ..
+        } = &mut *inner;
+        let mut measure = latencies.as_mut().map(|latencies| {
+            let (now, wall_ns) = (self.shared.clock.now(), self.shared.clock.wall_ns());
+            move |published_ns: i64| latencies.add(now, wall_ns.saturating_sub(published_ns))
+        });
         for &id in ids {
-            if let Err(reason) = inner.state.finish(consumer, id) {
-                failed(id, reason);
+            match (state.finish(consumer, id), &mut measure) {
+                (Err(reason), _) => failed(id, reason),
+                (Ok(published_ns), Some(measure)) => measure(published_ns),
+                (Ok(_), None) => {}
             }
         }
         self.log.note_activity();
@@ -407,9 +434,17 @@ impl Channel {
                 + state.deferred_published,
             requeue_count: state.requeue_count,
             timeout_count: state.timeout_count,
+            handed_out: state.handed_out,
             client_count: state.consumers.len(),
             paused: state.paused,
         }
+    }
+
+    /// The latencies of the last while, if they are measured.
+    pub fn latencies(&self) -> Option<latency::Sketch> {
+        let now = self.shared.clock.now();
+        let mut inner = self.inner.lock();
+        inner.latencies.as_mut().map(|window| window.sketch(now))
     }
 
     /// What `/stats` tells of one consumer.
@@ -420,6 +455,7 @@ impl Channel {
             ready_count: consumer.ready_count,
             in_flight_count: consumer.held.count(),
             counters: consumer.counters,
+            locality: Some(consumer.turn.locality()),
         }
     }
 

@@ -23,8 +23,10 @@ use tokio::time::Instant;
 use super::deferred::Deferred;
 use super::holds::Holds;
 use super::in_flight::{Held, HeldList, InFlight};
+use super::locality::{Locality, PerLocality};
 use super::returned::{Returned, Run};
-use crate::log::Segment;
+use super::turns::{Rivals, Turn, Turns};
+use crate::log::{Segment, frame_id, frame_timestamp};
 
 /// Attempts are counted up to this, since clients read them as signed 16 bits.
 const ATTEMPTS_MAX: u16 = i16::MAX as u16;
@@ -51,10 +53,7 @@ pub(super) struct Consumer {
     pub(super) ready_count: u64,
     pub(super) msg_timeout: Duration,
     pub(super) bell: Arc<Notify>,
-    /// It found nothing, and waits to be rung.
-    waiting: bool,
-    /// It was rung, and has not come yet.
-    rung: bool,
+    pub(super) turn: Turn,
     pub(super) counters: ConsumerCounters,
 }
 
@@ -103,10 +102,7 @@ pub(super) struct State {
     requeued: VecDeque<Requeued>,
     deferred: Deferred,
     pub(super) holds: Holds,
-    /// Consumers to be rung, in the order in which they began to wait.
-    waiting: VecDeque<usize>,
-    /// Consumers that were rung and have not come yet.
-    rung_count: u64,
+    pub(super) turns: Turns,
     pub(super) paused: bool,
     /// It is being deleted: nothing is handed out any more.
     pub(super) exiting: bool,
@@ -114,17 +110,23 @@ pub(super) struct State {
     pub(super) timeout_count: u64,
     /// Deferred messages that were published to it.
     pub(super) deferred_published: u64,
+    /// Messages handed to consumers, by their nearness.
+    pub(super) handed_out: PerLocality<u64>,
 }
 
 impl State {
-    pub(super) fn add_consumer(&mut self, msg_timeout: Duration, bell: Arc<Notify>) -> ConsumerId {
+    pub(super) fn add_consumer(
+        &mut self,
+        msg_timeout: Duration,
+        locality: Locality,
+        bell: Arc<Notify>,
+    ) -> ConsumerId {
         ConsumerId(self.consumers.insert(Consumer {
             held: HeldList::default(),
             ready_count: 0,
             msg_timeout,
             bell,
-            waiting: false,
-            rung: false,
+            turn: Turn::new(locality),
             counters: ConsumerCounters::default(),
         }))
     }
@@ -132,8 +134,7 @@ impl State {
     /// Removes a consumer; its messages come back to the front, oldest first.
     pub(super) fn remove_consumer(&mut self, id: ConsumerId) {
         let mut consumer = self.consumers.remove(id.0);
-        self.waiting.retain(|&waiting| waiting != id.0);
-        self.rung_count -= u64::from(consumer.rung);
+        self.turns.leave(id.0, &consumer.turn);
         let mut given_back = Vec::new();
         while let Some(held) = self.in_flight.pop(&mut consumer.held) {
             given_back.push(held.entry);
@@ -149,22 +150,24 @@ impl State {
         &mut self.consumers[id.0]
     }
 
-    /// Hands a message to a consumer; returns the attempt that this is.
+    /// Hands the message of a frame to a consumer; returns the attempt that this is.
     pub(super) fn claim(
         &mut self,
         id: ConsumerId,
-        message: MessageId,
+        frame: &[u8],
         mut entry: Entry,
         now: Instant,
     ) -> u16 {
         entry.attempts = (entry.attempts + 1).min(ATTEMPTS_MAX);
         let consumer = &mut self.consumers[id.0];
         consumer.counters.messages += 1;
+        *self.handed_out.at_mut(consumer.turn.locality()) += 1;
         let deadline = now + consumer.msg_timeout;
         let held = Held {
-            id: message,
+            id: frame_id(frame),
             entry,
             holder: id,
+            published_ns: frame_timestamp(frame),
             claimed_at: now,
             deadline,
         };
@@ -181,14 +184,14 @@ impl State {
         }
     }
 
-    /// A consumer is done with a message.
-    pub(super) fn finish(&mut self, id: ConsumerId, message: MessageId) -> Result<(), NotHeld> {
+    /// A consumer is done with a message; returns when it was published, in nanoseconds since the Unix epoch.
+    pub(super) fn finish(&mut self, id: ConsumerId, message: MessageId) -> Result<i64, NotHeld> {
         let key = self.held_by(id, message)?;
         let consumer = &mut self.consumers[id.0];
         let held = self.in_flight.remove(&mut consumer.held, key);
         consumer.counters.finished += 1;
         self.holds.release(held.entry);
-        Ok(())
+        Ok(held.published_ns)
     }
 
     /// Finishes a message that was claimed for a consumer but is not sent to it.
@@ -342,32 +345,21 @@ impl State {
 
     /// Puts a consumer at the end of those who wait.
     pub(super) fn wait(&mut self, id: ConsumerId) {
-        let consumer = &mut self.consumers[id.0];
-        if !consumer.waiting {
-            consumer.waiting = true;
-            self.waiting.push_back(id.0);
-        }
+        self.turns.wait(id.0, &mut self.consumers[id.0].turn);
     }
 
-    /// Notes that a consumer came for messages; returns how many others wait for some, or are on their way.
-    pub(super) fn arrive(&mut self, id: ConsumerId) -> u64 {
-        let consumer = &mut self.consumers[id.0];
-        self.rung_count -= u64::from(std::mem::take(&mut consumer.rung));
-        self.waiting.len() as u64 - u64::from(consumer.waiting) + self.rung_count
-    }
-
-    /// Whether no consumer waits to be rung.
-    pub(super) fn nobody_waits(&self) -> bool {
-        self.waiting.is_empty()
+    /// Notes that a consumer came for messages; returns who else wants some.
+    pub(super) fn arrive(&mut self, id: ConsumerId) -> Rivals {
+        self.turns.arrive(&mut self.consumers[id.0].turn)
     }
 
     /// Takes out the next consumer that waits and can take a message.
     pub(super) fn next_waiting(&mut self) -> Option<Arc<Notify>> {
         loop {
-            let consumer = &mut self.consumers[self.waiting.pop_front()?];
-            consumer.waiting = false;
-            if consumer.credit() > 0 {
-                self.rung_count += u64::from(!std::mem::replace(&mut consumer.rung, true));
+            let consumer = &mut self.consumers[self.turns.next()?];
+            let is_ready = consumer.credit() > 0;
+            self.turns.taken(&mut consumer.turn, is_ready);
+            if is_ready {
                 return Some(Arc::clone(&consumer.bell));
             }
         }

@@ -40,6 +40,11 @@ fn value(api: &Api, option: &str) -> Result<Response, HttpError> {
     if option == LOOKUP_ADDRESSES {
         return Ok(Response::json(&api.node.lookup().addresses()));
     }
+    if option == "statsd_prefix" {
+        return Ok(Response::text(
+            api.node.options().statsd_prefix(api.ports.http),
+        ));
+    }
     match api.node.options().config_value(option) {
         Some(ConfigValue::Text(text)) => Ok(Response::text(text)),
         Some(ConfigValue::Json(value)) => Ok(Response::json(&value)),

@@ -53,7 +53,7 @@ pub use file::{
 pub use memory::{Buffer, Memory, Tag};
 pub use read::{Claim, Depth, Read};
 pub use record::Lane;
-pub(crate) use record::frame_id;
+pub(crate) use record::{frame_id, frame_timestamp};
 pub use recovery::{Recovered, Report};
 pub use segment::Segment;
 pub use spill::Spill;

@@ -240,6 +240,12 @@ pub(super) fn scan(
     outcome
 }
 
+/// When the message in a frame was published, in nanoseconds since the Unix epoch.
+pub(crate) fn frame_timestamp(frame: &[u8]) -> i64 {
+    let stamp = frame[TIMESTAMP_AT..ATTEMPTS_AT].try_into();
+    i64::from_be_bytes(stamp.expect("a timestamp has 8 bytes"))
+}
+
 /// The id in a message frame.
 pub(crate) fn frame_id(frame: &[u8]) -> MessageId {
     MessageId::from_bytes(

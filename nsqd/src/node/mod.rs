@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use client::daemon::log::LogHandle;
+use client::tls::TlsError;
 use client::wire::{ChannelName, IdentifyOffer, Limits, Settings, TopicName};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::channel::{self, Channel};
+use crate::auth::Auth;
+use crate::channel::{self, Channel, Locality};
 use crate::clock::{Clock, Random, System};
 use crate::data_dir::DataDir;
 use crate::import::Import;
@@ -44,6 +46,7 @@ pub struct Node {
     shared: topic::Shared,
     memory: Arc<Memory>,
     connections: Arc<Registry>,
+    auth: Option<Arc<Auth>>,
     lookup: Lookup,
     /// Rung when a topic wants the storage worker.
     bell: Arc<Notify>,
@@ -74,6 +77,8 @@ impl Node {
             clock.wall_ns(),
         )
         .map_err(OpenError::Ids)?;
+        let auth = options.auth.clone().map(Auth::new).transpose()?;
+        let auth = auth.map(Arc::new);
         let segment_bytes =
             usize::try_from(SEGMENT_BYTES.min(options.max_bytes_per_file)).unwrap_or(usize::MAX);
         let node = Self {
@@ -88,12 +93,14 @@ impl Node {
                     timers: Arc::new(Timers::default()),
                     max_msg_timeout: options.max_msg_timeout,
                     consumers_max: options.max_channel_consumers,
+                    latency: options.latency.clone().map(Arc::new),
                 },
                 ids: Arc::new(ids),
                 write_through: options.mem_queue_size == 0,
             },
             memory: Memory::new(options.mem_queue_bytes, segment_bytes),
             connections: Arc::default(),
+            auth,
             lookup: Lookup::new(options.lookupd_tcp_addresses.clone()),
             bell: Arc::default(),
             stopping: AtomicBool::new(false),
@@ -197,6 +204,11 @@ impl Node {
         &self.connections
     }
 
+    /// Who tells what clients may do, if they may not do everything.
+    pub fn auth(&self) -> Option<&Arc<Auth>> {
+        self.auth.as_ref()
+    }
+
     /// What discovery is told.
     pub fn lookup(&self) -> &Lookup {
         &self.lookup
@@ -243,6 +255,17 @@ impl Node {
             client_id: ip.clone(),
             hostname: ip,
             ..settings
+        }
+    }
+
+    /// How near a client with these settings is; all are the same unless it is asked for
+    /// (`--enable-experiment=topology-aware-consumption`).
+    pub fn locality(&self, client: &Settings) -> Locality {
+        let options = &self.options;
+        if options.topology_aware {
+            Locality::of(client, &options.topology_region, &options.topology_zone)
+        } else {
+            Locality::Global
         }
     }
 
@@ -423,6 +446,9 @@ pub enum OpenError {
     /// What a reference nsqd left there.
     #[error("failed to instantiate nsqd - {0}")]
     Import(#[from] crate::import::ImportError),
+    /// The authorization servers.
+    #[error("failed to instantiate nsqd - failed to build client TLS config - {0}")]
+    Auth(#[from] TlsError),
     /// The message ids.
     #[error("failed to instantiate nsqd - failed to reserve message ids - {0}")]
     Ids(#[source] io::Error),

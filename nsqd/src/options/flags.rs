@@ -74,13 +74,17 @@ pub struct Flags {
     /// nsqlookupd to be registered with, host:port, repeatable.
     #[arg(long)]
     pub lookupd_tcp_address: Vec<String>,
-    /// Server that authorizes clients, repeatable; not supported yet.
+    /// Server that authorizes clients, host:port or a URL, repeatable: another one is asked when one
+    /// fails.
     #[arg(long)]
     pub auth_http_address: Vec<String>,
-    /// How the authorization server is asked.
+    /// Take patterns of authorization servers for whole names: `a` allows `a` only, not `xay`.
+    #[arg(long)]
+    pub auth_anchor_patterns: bool,
+    /// How authorization servers are asked; post keeps secrets out of their access logs.
     #[arg(long, default_value = "get", value_parser = ["get", "post"])]
     pub auth_http_request_method: String,
-    /// Longest time to connect to nsqlookupd over HTTP, above 0.
+    /// Longest time to connect to nsqlookupd or an authorization server over HTTP, above 0.
     #[arg(long, default_value = "2s")]
     pub http_client_connect_timeout: GoDuration,
     /// Longest time for a question to it, above 0: what a new topic waits for its channels.
@@ -92,7 +96,8 @@ pub struct Flags {
     /// Zone of this host within its region, told to clients.
     #[arg(long, default_value = "")]
     pub topology_zone: String,
-    /// Experiment to enable, repeatable; none is supported yet.
+    /// Experiment to enable, repeatable: topology-aware-consumption gives messages to consumers in the
+    /// zone of this host first, then to those in its region.
     #[arg(long)]
     pub enable_experiment: Vec<String>,
 
@@ -160,28 +165,28 @@ pub struct Flags {
     #[arg(long, default_value = "0", value_parser = integer::<i64>)]
     pub max_channel_consumers: i64,
 
-    /// statsd to push figures to; not supported yet.
+    /// statsd to push figures to over UDP, host:port; empty for none.
     #[arg(long, default_value = "")]
     pub statsd_address: String,
-    /// Time between pushes to statsd.
+    /// Time between pushes to statsd, above 0.
     #[arg(long, default_value = "1m")]
     pub statsd_interval: GoDuration,
     /// Push memory figures to statsd.
     #[arg(long, default_value = "true")]
     pub statsd_mem_stats: bool,
-    /// Prefix of figures in statsd, %s for this host.
+    /// Prefix of figures in statsd, %s for this host's broadcast address and HTTP port.
     #[arg(long, default_value = "nsq.%s")]
     pub statsd_prefix: String,
-    /// Bytes in a packet to statsd.
+    /// Bytes in a packet to statsd, 1 to 65507; a longer line goes alone.
     #[arg(long, default_value = "508", value_parser = integer::<i64>)]
     pub statsd_udp_packet_size: i64,
     /// Leave ephemeral topics and channels out of statsd.
     #[arg(long)]
     pub statsd_exclude_ephemeral: bool,
-    /// Percentile of latency to be tracked, above 0 to 1, repeatable; accepted, but not measured yet.
+    /// Percentile of the time from publish to finish to be told, above 0 to 1, repeatable.
     #[arg(long, value_delimiter = ',')]
     pub e2e_processing_latency_percentile: Vec<f64>,
-    /// Time over which percentiles are taken.
+    /// Time over which percentiles are taken, above 0.
     #[arg(long, default_value = "10m")]
     pub e2e_processing_latency_window_time: GoDuration,
 

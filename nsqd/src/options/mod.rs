@@ -1,12 +1,13 @@
 //! How nsqd is to run: [`Flags`] as given, then [`Options`], which cannot be wrong.
 //!
-//! Every flag of the reference is accepted. One that asks for what is not there yet (TLS, authorization, statsd,
-//! experiments) is refused rather than ignored: an operator who asks for TLS must not get a daemon without it.
-//! Latency percentiles, which only add to what is told, are accepted with a warning.
+//! Every flag of the reference is accepted. One that asks for what is not there yet (TLS) is refused rather than
+//! ignored: an operator who asks for TLS must not get a daemon without it. What only runs when it is asked for is
+//! checked in `optional.rs`.
 
 mod config;
 mod flags;
 mod machine;
+mod optional;
 
 use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
 
@@ -17,6 +18,7 @@ use client::{
 use thiserror::Error;
 
 use crate::lookup::is_address;
+use crate::{auth, latency, statsd};
 
 pub use config::ConfigValue;
 pub use flags::{DAEMON, Flags};
@@ -48,8 +50,14 @@ pub struct Options {
     pub http_client_connect_timeout: Duration,
     /// Longest time for a question to it, above 0.
     pub http_client_request_timeout: Duration,
-    /// Asked for, and not measured yet.
-    pub e2e_processing_latency_percentiles: Vec<f64>,
+    /// Whom to ask what clients may do, if they may not do everything.
+    pub auth: Option<auth::Settings>,
+    /// Where to push figures, if anywhere.
+    pub statsd: Option<statsd::Settings>,
+    /// How to measure the time from publish to finish, if it is to be measured.
+    pub latency: Option<latency::Settings>,
+    /// Give messages to consumers nearby first.
+    pub topology_aware: bool,
     /// Region of this host; may be empty.
     pub topology_region: String,
     /// Zone of this host; may be empty.
@@ -166,9 +174,10 @@ impl Options {
                 "http-client-request-timeout",
                 flags.http_client_request_timeout,
             )?,
-            e2e_processing_latency_percentiles: percentiles(
-                flags.e2e_processing_latency_percentile,
-            )?,
+            auth: optional::auth(&given)?,
+            statsd: optional::statsd(&given)?,
+            latency: optional::latency(&given)?,
+            topology_aware: optional::is_topology_aware(&given),
             topology_region: flags.topology_region,
             topology_zone: flags.topology_zone,
             data_path: match flags.data_path {
@@ -243,6 +252,7 @@ impl Options {
             snappy: false,
             max_heartbeat_interval: self.max_heartbeat_interval,
             max_output_buffer_size: self.max_output_buffer_size,
+            auth_required: self.auth.is_some(),
             output_buffer_timeout: self.output_buffer_timeout,
             min_output_buffer_timeout: self.min_output_buffer_timeout,
             max_output_buffer_timeout: self.max_output_buffer_timeout,
@@ -250,6 +260,15 @@ impl Options {
             topology_zone: self.topology_zone.clone(),
             ..IdentifyOffer::default()
         }
+    }
+
+    /// Returns what names in statsd begin with, where this HTTP port is listened on.
+    pub fn statsd_prefix(&self, http_port: Option<u16>) -> String {
+        let port = match self.broadcast_http_port {
+            0 => http_port.unwrap_or(0),
+            given => given,
+        };
+        statsd::prefix(&self.flags.statsd_prefix, &self.broadcast_address, port)
     }
 
     /// Returns what nsqlookupds are told, where these ports are listened on. One that is neither given nor listened on is
@@ -287,9 +306,6 @@ fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
     let is_false = flags.tls_required.starts_with(['0', 'f', 'F']);
     let tls_required = if is_false { "" } else { &flags.tls_required };
     let asked = [
-        ("auth-http-address", flags.auth_http_address.join(",")),
-        ("enable-experiment", flags.enable_experiment.join(",")),
-        ("statsd-address", flags.statsd_address.clone()),
         ("tls-cert", flags.tls_cert.clone()),
         ("tls-key", flags.tls_key.clone()),
         (
@@ -302,18 +318,6 @@ fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
     match asked.into_iter().find(|(_, value)| !value.is_empty()) {
         Some((flag, value)) => Err(OptionsError::NotSupported { flag, value }),
         None => Ok(()),
-    }
-}
-
-/// The reference's sample configuration sets some, and must start: they are checked, and the start warns of them.
-fn percentiles(values: Vec<f64>) -> Result<Vec<f64>, OptionsError> {
-    match values.iter().find(|&&value| !(value > 0.0 && value <= 1.0)) {
-        Some(value) => Err(not_allowed(
-            "e2e-processing-latency-percentile",
-            value,
-            "above 0, at most 1",
-        )),
-        None => Ok(values),
     }
 }
 

@@ -159,9 +159,6 @@ fn nsqlookupds_are_told_the_ports_that_were_given_or_else_bound() {
 #[test]
 fn what_is_not_there_yet_is_refused_not_ignored() {
     for word in [
-        "--auth-http-address=a:80",
-        "--enable-experiment=topology-aware-consumption",
-        "--statsd-address=a:8125",
         "--tls-cert=a.pem",
         "--tls-key=a.pem",
         "--tls-client-auth-policy=require",
@@ -172,14 +169,7 @@ fn what_is_not_there_yet_is_refused_not_ignored() {
         refuses(word, "not supported yet");
     }
     assert!(checked(&["--tls-required"]).is_err());
-    assert!(
-        checked(&[
-            "--statsd-address=",
-            "--lookupd-tcp-address=",
-            "--tls-required=F"
-        ])
-        .is_ok()
-    );
+    assert!(checked(&["--lookupd-tcp-address=", "--tls-required=F"]).is_ok());
 }
 
 #[test]
@@ -255,7 +245,8 @@ fn config_shows_every_setting_that_the_file_can_have() {
             Some((_, key)) => key.map(str::to_owned),
             None => (flag != "config").then(|| flag.replace('-', "_")),
         };
-        if let Some(key) = key {
+        // The prefix of statsd is known when the HTTP port is.
+        if let Some(key) = key.filter(|key| key != "statsd_prefix") {
             assert!(options.config_value(&key).is_some(), "{key}");
         }
     }
@@ -334,10 +325,7 @@ fn the_references_sample_configuration_starts() {
     assert_eq!(options.max_msg_size, 1_024_768);
     assert_eq!(options.max_output_buffer_timeout, Duration::from_secs(1));
     assert_eq!(options.lookupd_tcp_addresses, ["127.0.0.1:4160"]);
-    assert_eq!(
-        options.e2e_processing_latency_percentiles,
-        [1.0, 0.99, 0.95]
-    );
+    assert_eq!(options.latency.unwrap().quantiles, [1.0, 0.99, 0.95]);
 }
 
 #[test]
@@ -348,4 +336,43 @@ fn percentiles_are_above_0_and_at_most_1() {
             "at most 1",
         );
     }
+}
+
+#[test]
+fn what_runs_only_when_asked_for_is_off_by_default() {
+    let off = options(&["--auth-http-address=", "--statsd-address="]);
+    assert!(off.auth.is_none() && off.statsd.is_none() && off.latency.is_none());
+    assert!(!off.topology_aware && !off.offer().auth_required);
+
+    let on = options(&[
+        "--auth-http-address=a:80",
+        "--auth-http-address=https://b/c",
+        "--auth-http-request-method=post",
+        "--statsd-address=s:8125",
+        "--e2e-processing-latency-percentile=0.5,1.0",
+        "--enable-experiment=unknown",
+        "--enable-experiment=topology-aware-consumption",
+    ]);
+    assert!(on.topology_aware && on.offer().auth_required);
+    let auth = on.auth.unwrap();
+    assert_eq!(auth.addresses, ["a:80", "https://b/c"]);
+    assert!(auth.post && !auth.anchor_patterns);
+    let statsd = on.statsd.unwrap();
+    assert_eq!(
+        (statsd.address.as_str(), statsd.packet_bytes),
+        ("s:8125", 508)
+    );
+    assert!(statsd.memory && !statsd.exclude_ephemeral);
+    assert_eq!(on.latency.unwrap().quantiles, [1.0, 0.5]);
+}
+
+#[test]
+fn what_runs_only_when_asked_for_is_checked_always() {
+    refuses("--auth-http-address=nowhere", "host:port or a URL");
+    refuses("--auth-http-address=ftp://a/b", "host:port or a URL");
+    refuses("--statsd-address=s", "host:port");
+    refuses("--statsd-interval=0s", "above 0");
+    refuses("--statsd-udp-packet-size=0", "[1,65507]");
+    refuses("--statsd-udp-packet-size=65508", "[1,65507]");
+    refuses("--e2e-processing-latency-window-time=0s", "above 0");
 }

@@ -4,7 +4,7 @@ use client::wire::{ChannelName, Settings, TopicName};
 use rustc_hash::FxHashMap;
 
 use super::json::{ClientStats, PubCount};
-use crate::channel::ConsumerSnapshot;
+use crate::channel::{ConsumerSnapshot, Locality};
 use crate::node::Node;
 use crate::tcp::Connected;
 
@@ -37,7 +37,10 @@ pub(super) fn collect(node: &Node, topic: Option<&str>) -> Clients {
         if !is_producer && consumes.is_none() {
             continue;
         }
-        let figures = consumes.as_ref().map(|(.., figures)| *figures);
+        let figures = consumes.as_ref().map(|(.., figures)| ConsumerSnapshot {
+            locality: figures.locality.filter(|_| node.options().topology_aware),
+            ..*figures
+        });
         let counts = pub_counts(published, topic);
         let stats = client_stats(&connected, figures.unwrap_or_default(), counts);
         if is_producer {
@@ -71,6 +74,14 @@ fn client_stats(
     pub_counts: Vec<PubCount>,
 ) -> ClientStats {
     let settings: &Settings = &connected.settings();
+    let auth = connected.authorization();
+    let (identity, identity_url) = auth.as_ref().map_or(("", ""), |grant| {
+        (grant.identity.as_str(), grant.identity_url.as_str())
+    });
+    let got_as = |locality| match consumer.locality {
+        Some(own) if own == locality => consumer.counters.messages,
+        _ => 0,
+    };
     ClientStats {
         client_id: settings.client_id.clone(),
         hostname: settings.hostname.clone(),
@@ -80,6 +91,9 @@ fn client_stats(
         ready_count: consumer.ready_count,
         in_flight_count: consumer.in_flight_count,
         message_count: consumer.counters.messages,
+        zone_local_msg_count: got_as(Locality::Zone),
+        region_local_msg_count: got_as(Locality::Region),
+        global_msg_count: got_as(Locality::Global),
         finish_count: consumer.counters.finished,
         requeue_count: consumer.counters.requeued,
         connect_ts: connected.connected_at,
@@ -87,6 +101,9 @@ fn client_stats(
         deflate: settings.deflate,
         snappy: settings.snappy,
         user_agent: settings.user_agent.clone(),
+        authed: auth.is_some(),
+        auth_identity: identity.to_owned(),
+        auth_identity_url: identity_url.to_owned(),
         topology_zone: settings.topology_zone.clone(),
         topology_region: settings.topology_region.clone(),
         pub_counts,

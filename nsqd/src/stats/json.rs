@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::clients::Clients;
 use super::{ChannelFigures, TopicFigures, process};
+use crate::channel::Locality;
+use crate::latency::Latency;
 
 /// The whole answer.
 #[derive(Debug, Clone, Serialize)]
@@ -41,12 +43,12 @@ pub struct TopicStats {
     pub message_bytes: u64,
     /// Whether channels are shown nothing new.
     pub paused: bool,
-    /// Not measured.
+    /// From publish to finish, on all its channels.
     pub e2e_processing_latency: Latency,
 }
 
 /// A channel.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct ChannelStats {
     /// Its name.
     pub channel_name: String,
@@ -60,6 +62,15 @@ pub struct ChannelStats {
     pub deferred_count: u64,
     /// Messages received from the topic.
     pub message_count: u64,
+    /// Those handed to consumers in the zone of this host; absent if 0, as the next two.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub zone_local_msg_count: u64,
+    /// Those handed to consumers elsewhere in its region.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub region_local_msg_count: u64,
+    /// Those handed to consumers anywhere else; all, unless nearness is looked at.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub global_msg_count: u64,
     /// Messages given back by consumers.
     pub requeue_count: u64,
     /// Messages not finished in time.
@@ -70,7 +81,7 @@ pub struct ChannelStats {
     pub clients: Option<Vec<ClientStats>>,
     /// Whether delivery stands still.
     pub paused: bool,
-    /// Not measured.
+    /// From publish to finish.
     pub e2e_processing_latency: Latency,
 }
 
@@ -94,6 +105,16 @@ pub struct ClientStats {
     pub in_flight_count: u64,
     /// Messages sent to it.
     pub message_count: u64,
+    /// Those of them which it got as a consumer in the zone of this host; absent if 0, as the next two, and all three
+    /// unless nearness is looked at.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub zone_local_msg_count: u64,
+    /// As one elsewhere in its region.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub region_local_msg_count: u64,
+    /// As one anywhere else.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub global_msg_count: u64,
     /// Messages that it finished.
     pub finish_count: u64,
     /// Messages that it gave back.
@@ -108,6 +129,15 @@ pub struct ClientStats {
     pub snappy: bool,
     /// Its library.
     pub user_agent: String,
+    /// Whether an authorization server knows it; absent if not, as the next two.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub authed: bool,
+    /// Who it is, by that server.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub auth_identity: String,
+    /// Where there is more about it, by that server; not to be trusted as a link.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub auth_identity_url: String,
     /// The zone that it says it is in.
     pub topology_zone: String,
     /// The region that it says it is in.
@@ -127,6 +157,11 @@ pub struct ClientStats {
     pub tls_negotiated_protocol_is_mutual: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// How much a connection published to a topic.
 #[derive(Debug, Clone, Serialize)]
 pub struct PubCount {
@@ -134,15 +169,6 @@ pub struct PubCount {
     pub topic: TopicName,
     /// Messages.
     pub count: u64,
-}
-
-/// Percentiles of the time from publish to finish, in the form that says that they are not measured.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Latency {
-    /// Always 0.
-    pub count: u64,
-    /// Always `null`.
-    pub percentiles: (),
 }
 
 /// The memory of the process under the names of Go's runtime; what has no meaning here is 0.
@@ -185,11 +211,12 @@ impl TopicStats {
             name,
             figures,
             channels,
+            latency,
         } = topic;
         let channels = channels.into_iter().map(|channel| {
             let clients = clients.as_mut();
             let clients = clients.map(|all| all.take(&name, &channel.name));
-            ChannelStats::new(&channel, clients)
+            ChannelStats::new(channel, clients)
         });
         Self {
             channels: channels.collect(),
@@ -199,13 +226,13 @@ impl TopicStats {
             message_count: figures.message_count,
             message_bytes: figures.message_bytes,
             paused: figures.paused,
-            e2e_processing_latency: Latency::default(),
+            e2e_processing_latency: latency,
         }
     }
 }
 
 impl ChannelStats {
-    fn new(channel: &ChannelFigures, clients: Option<Vec<ClientStats>>) -> Self {
+    fn new(channel: ChannelFigures, clients: Option<Vec<ClientStats>>) -> Self {
         let figures = channel.figures;
         Self {
             channel_name: channel.name.as_str().to_owned(),
@@ -214,12 +241,15 @@ impl ChannelStats {
             in_flight_count: figures.in_flight_count,
             deferred_count: figures.deferred_count,
             message_count: figures.message_count,
+            zone_local_msg_count: *figures.handed_out.at(Locality::Zone),
+            region_local_msg_count: *figures.handed_out.at(Locality::Region),
+            global_msg_count: *figures.handed_out.at(Locality::Global),
             requeue_count: figures.requeue_count,
             timeout_count: figures.timeout_count,
             client_count: figures.client_count,
             clients,
             paused: figures.paused,
-            e2e_processing_latency: Latency::default(),
+            e2e_processing_latency: channel.latency,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and start at 0 with the process. Topics and channels have their names as labels `topic` and `channel`.
 
 use std::fmt;
+use std::time::Duration;
 
 use client::daemon::flags::COMPATIBLE_VERSION;
 use prometheus_client::collector::Collector;
@@ -14,8 +15,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::{Selection, TopicFigures, health, process, topics};
+use crate::channel::{self, Locality};
 use crate::node::Node;
-use crate::{channel, topic};
+use crate::topic;
 
 /// What [`metrics`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -93,7 +95,7 @@ const TOPIC: [Metric<topic::Snapshot>; 7] = [
     ),
 ];
 
-const CHANNEL: [Metric<channel::Snapshot>; 9] = [
+const CHANNEL: [Metric<channel::Snapshot>; 12] = [
     gauge("nsqd_channel_depth", "Messages waiting", |channel| {
         channel.depth.messages
     }),
@@ -126,6 +128,21 @@ const CHANNEL: [Metric<channel::Snapshot>; 9] = [
         "nsqd_channel_timeouts",
         "Messages not finished in time",
         |channel| channel.timeout_count,
+    ),
+    counter(
+        "nsqd_channel_zone_local_messages",
+        "Messages handed to consumers in the zone of this host",
+        |channel| *channel.handed_out.at(Locality::Zone),
+    ),
+    counter(
+        "nsqd_channel_region_local_messages",
+        "Messages handed to consumers elsewhere in the region of this host",
+        |channel| *channel.handed_out.at(Locality::Region),
+    ),
+    counter(
+        "nsqd_channel_global_messages",
+        "Messages handed to consumers anywhere else",
+        |channel| *channel.handed_out.at(Locality::Global),
     ),
     gauge("nsqd_channel_clients", "Consumers", |channel| {
         channel.client_count as u64
@@ -221,8 +238,39 @@ impl Collector for Figures {
             });
             metric.encode_all(encoder, rows)?;
         }
-        Ok(())
+        encode_latencies(encoder, &self.topics)
     }
+}
+
+/// Apart from the table, as each channel has several, told apart by their quantile. Absent unless they are measured.
+fn encode_latencies(encoder: &mut DescriptorEncoder<'_>, topics: &[TopicFigures]) -> fmt::Result {
+    let channels = topics.iter().flat_map(|topic| {
+        let channels = topic.channels.iter();
+        channels.map(|channel| (topic.name.as_str(), channel))
+    });
+    let mut values = channels.flat_map(|(topic, channel)| {
+        let percentiles = channel.latency.percentiles.iter().flatten();
+        percentiles.map(move |percentile| (topic, channel.name.as_str(), percentile))
+    });
+    let Some(first) = values.next() else {
+        return Ok(());
+    };
+    let (name, help) = (
+        "nsqd_channel_e2e_processing_latency_seconds",
+        "Time from publish to finish that this share of messages took at the most",
+    );
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (topic, channel, percentile) in std::iter::once(first).chain(values) {
+        let quantile = percentile.quantile.to_string();
+        let labels = [
+            ("topic", topic),
+            ("channel", channel),
+            ("quantile", quantile.as_str()),
+        ];
+        let seconds = Duration::from_nanos(percentile.value).as_secs_f64();
+        ConstGauge::new(seconds).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 fn encode_build(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -13,7 +13,7 @@
 mod clients;
 mod json;
 mod metrics;
-mod process;
+pub(crate) mod process;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -24,11 +24,12 @@ use std::sync::Arc;
 use client::daemon::flags::COMPATIBLE_VERSION;
 use client::wire::{ChannelName, TopicName};
 
-pub use json::{ChannelStats, ClientStats, Latency, MemoryStats, PubCount, Stats, TopicStats};
+pub use json::{ChannelStats, ClientStats, MemoryStats, PubCount, Stats, TopicStats};
 pub use metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, metrics};
 pub use text::text;
 
-use crate::channel;
+use crate::channel::{self, Channel};
+use crate::latency::{Latency, Sketch};
 use crate::node::Node;
 use crate::topic::{self, Topic};
 
@@ -47,7 +48,7 @@ pub struct Selection {
 
 impl Selection {
     /// All topics and channels, without clients and memory.
-    const FIGURES: Self = Self {
+    pub(crate) const FIGURES: Self = Self {
         topic: None,
         channel: None,
         clients: false,
@@ -110,12 +111,14 @@ struct TopicFigures {
     name: TopicName,
     figures: topic::Snapshot,
     channels: Vec<ChannelFigures>,
+    latency: Latency,
 }
 
 #[derive(Debug)]
 struct ChannelFigures {
     name: ChannelName,
     figures: channel::Snapshot,
+    latency: Latency,
 }
 
 /// The topics that were selected, by name; `None` if the one asked for does not exist.
@@ -124,20 +127,37 @@ fn topics(node: &Node, selection: &Selection) -> Option<Vec<TopicFigures>> {
         Some(name) => vec![node.topic(name)?],
         None => node.topics(),
     };
+    let latency = node.options().latency.as_ref();
+    let quantiles = latency.map_or(&[][..], |settings| &settings.quantiles);
     let figures = |topic: &Arc<Topic>| {
         let channels = match &selection.channel {
             Some(name) => vec![topic.channel(name)?],
             None => topic.channels(),
         };
-        let channels = channels.iter().map(|channel| ChannelFigures {
-            name: channel.name().clone(),
-            figures: channel.snapshot(),
-        });
-        Some(TopicFigures {
-            name: topic.name().clone(),
-            figures: topic.snapshot(),
-            channels: channels.collect(),
-        })
+        Some(topic_figures(topic, &channels, quantiles))
     };
     Some(topics.iter().filter_map(figures).collect())
+}
+
+/// A topic's latencies are those of all its channels together; with none there are none to tell.
+fn topic_figures(topic: &Topic, channels: &[Arc<Channel>], quantiles: &[f64]) -> TopicFigures {
+    let mut all: Option<Sketch> = None;
+    let told = |sketch: &Sketch| sketch.percentiles(quantiles);
+    let channels = channels.iter().map(|channel| {
+        let latencies = channel.latencies();
+        if let Some(latencies) = &latencies {
+            all.get_or_insert_default().merge(latencies);
+        }
+        ChannelFigures {
+            name: channel.name().clone(),
+            figures: channel.snapshot(),
+            latency: latencies.as_ref().map(told).unwrap_or_default(),
+        }
+    });
+    TopicFigures {
+        name: topic.name().clone(),
+        channels: channels.collect(),
+        figures: topic.snapshot(),
+        latency: all.as_ref().map(told).unwrap_or_default(),
+    }
 }

@@ -1,4 +1,4 @@
-//! The forms of `/stats` against what the reference answered in the same state, but for latencies, which are not measured.
+//! The forms of `/stats` against what the reference answered in the same state.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use client::wire::TopicName;
 
 use super::text::{Moment, render};
 use super::*;
+use crate::latency::Percentile;
 
 const NOW: i64 = 1_795_229_196;
 
@@ -26,19 +27,23 @@ fn sample() -> Stats {
     };
     let archive = ChannelStats {
         in_flight_count: 1,
+        global_msg_count: 2,
         client_count: 1,
         clients: Some(vec![consumer]),
+        e2e_processing_latency: latency(1, 897_316),
         ..channel("archive")
     };
     let billing = ChannelStats {
         depth: 2,
         paused: true,
+        e2e_processing_latency: latency(0, 0),
         ..channel("billing")
     };
     let orders = TopicStats {
         channels: vec![archive, billing],
         message_count: 2,
         message_bytes: 11,
+        e2e_processing_latency: latency(1, 897_316),
         ..topic("orders")
     };
     let zeta = TopicStats {
@@ -56,6 +61,15 @@ fn sample() -> Stats {
         }),
         producers: Some(vec![producer]),
         ..nothing()
+    }
+}
+
+/// That of the reference with percentiles 1, 0.99 and 0.95, which are one value.
+fn latency(count: u64, value: u64) -> Latency {
+    let percentile = |quantile| Percentile { quantile, value };
+    Latency {
+        count,
+        percentiles: Some([1.0, 0.99, 0.95].map(percentile).into()),
     }
 }
 
@@ -91,6 +105,9 @@ fn channel(name: &str) -> ChannelStats {
         in_flight_count: 0,
         deferred_count: 0,
         message_count: 2,
+        zone_local_msg_count: 0,
+        region_local_msg_count: 0,
+        global_msg_count: 0,
         requeue_count: 0,
         timeout_count: 0,
         client_count: 0,
@@ -110,6 +127,9 @@ fn client(client_id: &str, hostname: &str, remote_address: &str) -> ClientStats 
         ready_count: 0,
         in_flight_count: 0,
         message_count: 0,
+        zone_local_msg_count: 0,
+        region_local_msg_count: 0,
+        global_msg_count: 0,
         finish_count: 0,
         requeue_count: 0,
         connect_ts: NOW,
@@ -117,6 +137,9 @@ fn client(client_id: &str, hostname: &str, remote_address: &str) -> ClientStats 
         deflate: false,
         snappy: false,
         user_agent: "cli/1.0".into(),
+        authed: false,
+        auth_identity: String::new(),
+        auth_identity_url: String::new(),
         topology_zone: String::new(),
         topology_region: String::new(),
         pub_counts: Vec::new(),
@@ -153,17 +176,17 @@ fn json_has_the_keys_of_the_reference_in_its_order() {
     let expected = concat!(
         r#"{"version":"1.3.0","health":"OK","start_time":1795229196,"topics":[{"topic_name":"orders","channels":["#,
         r#"{"channel_name":"archive","depth":0,"backend_depth":0,"in_flight_count":1,"deferred_count":0,"message_count":2,"#,
-        r#""requeue_count":0,"timeout_count":0,"client_count":1,"clients":[{"client_id":"cons1","hostname":"c.example","#,
+        r#""global_msg_count":2,"requeue_count":0,"timeout_count":0,"client_count":1,"clients":[{"client_id":"cons1","hostname":"c.example","#,
         r#""version":"V2","remote_address":"127.0.0.1:51254","state":3,"ready_count":2,"in_flight_count":1,"message_count":2,"#,
         r#""finish_count":1,"requeue_count":0,"connect_ts":1795229196,"sample_rate":0,"deflate":false,"snappy":false,"#,
         r#""user_agent":"cli/1.0","topology_zone":"z1","topology_region":"","tls":false,"tls_cipher_suite":"","#,
         r#""tls_version":"","tls_negotiated_protocol":"","tls_negotiated_protocol_is_mutual":false}],"paused":false,"#,
-        r#""e2e_processing_latency":{"count":0,"percentiles":null}},"#,
+        r#""e2e_processing_latency":{"count":1,"percentiles":[{"quantile":1,"value":897316},{"quantile":0.99,"value":897316},{"quantile":0.95,"value":897316}]}},"#,
         r#"{"channel_name":"billing","depth":2,"backend_depth":0,"in_flight_count":0,"deferred_count":0,"message_count":2,"#,
         r#""requeue_count":0,"timeout_count":0,"client_count":0,"clients":[],"paused":true,"#,
-        r#""e2e_processing_latency":{"count":0,"percentiles":null}}],"#,
+        r#""e2e_processing_latency":{"count":0,"percentiles":[{"quantile":1,"value":0},{"quantile":0.99,"value":0},{"quantile":0.95,"value":0}]}}],"#,
         r#""depth":0,"backend_depth":0,"message_count":2,"message_bytes":11,"paused":false,"#,
-        r#""e2e_processing_latency":{"count":0,"percentiles":null}},"#,
+        r#""e2e_processing_latency":{"count":1,"percentiles":[{"quantile":1,"value":897316},{"quantile":0.99,"value":897316},{"quantile":0.95,"value":897316}]}},"#,
         r#"{"topic_name":"zeta","channels":[],"depth":1,"backend_depth":0,"message_count":1,"message_bytes":1,"paused":true,"#,
         r#""e2e_processing_latency":{"count":0,"percentiles":null}}],"#,
         r#""memory":{"heap_objects":0,"heap_idle_bytes":0,"heap_in_use_bytes":1851392,"heap_released_bytes":0,"#,
@@ -196,10 +219,10 @@ Memory:
    gc_total_runs            \t0
 
 Topics:
-   [orders         ] depth: 0     be-depth: 0     msgs: 2        e2e%:\u{20}
-      [archive                  ] depth: 0     be-depth: 0     inflt: 1    def: 0    re-q: 0     timeout: 0     msgs: 2        e2e%:\u{20}
+   [orders         ] depth: 0     be-depth: 0     msgs: 2        e2e%: 897.3us, 897.3us, 897.3us
+      [archive                  ] depth: 0     be-depth: 0     inflt: 1    def: 0    re-q: 0     timeout: 0     msgs: 2        e2e%: 897.3us, 897.3us, 897.3us
         [V2 c.example:51254 cli/1.0] state: 3 inflt: 1    rdy: 2    fin: 1        re-q: 0        msgs: 2        connected: 0s
-   *P [billing                  ] depth: 2     be-depth: 0     inflt: 0    def: 0    re-q: 0     timeout: 0     msgs: 2        e2e%:\u{20}
+   *P [billing                  ] depth: 2     be-depth: 0     inflt: 0    def: 0    re-q: 0     timeout: 0     msgs: 2        e2e%: 0.0ns, 0.0ns, 0.0ns
 
 *P [zeta           ] depth: 1     be-depth: 0     msgs: 1        e2e%:\u{20}
 

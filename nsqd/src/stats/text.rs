@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
 use super::json::{ChannelStats, ClientStats, MemoryStats, Stats, TopicStats};
+use crate::latency::Latency;
 use crate::node::Node;
 use crate::options::DAEMON;
 
@@ -85,12 +86,13 @@ fn write_memory(out: &mut String, memory: &MemoryStats) -> fmt::Result {
 fn write_topic(out: &mut String, topic: &TopicStats, moment: Moment) -> fmt::Result {
     writeln!(
         out,
-        "\n{}[{:<15}] depth: {:<5} be-depth: {:<5} msgs: {:<8} e2e%: ",
+        "\n{}[{:<15}] depth: {:<5} be-depth: {:<5} msgs: {:<8} e2e%: {}",
         if topic.paused { "*P " } else { "   " },
         topic.topic_name,
         topic.depth,
         topic.backend_depth,
         topic.message_count,
+        percentiles(&topic.e2e_processing_latency),
     )?;
     topic
         .channels
@@ -109,17 +111,36 @@ fn write_channel(out: &mut String, channel: &ChannelStats, moment: Moment) -> fm
     )?;
     writeln!(
         out,
-        "inflt: {:<4} def: {:<4} re-q: {:<5} timeout: {:<5} msgs: {:<8} e2e%: ",
+        "inflt: {:<4} def: {:<4} re-q: {:<5} timeout: {:<5} msgs: {:<8} e2e%: {}",
         channel.in_flight_count,
         channel.deferred_count,
         channel.requeue_count,
         channel.timeout_count,
         channel.message_count,
+        percentiles(&channel.e2e_processing_latency),
     )?;
     let clients = channel.clients.iter().flatten();
     clients
         .into_iter()
         .try_for_each(|client| write_client(out, "        ", client, moment))
+}
+
+fn percentiles(latency: &Latency) -> String {
+    let percentiles = latency.percentiles.iter().flatten();
+    let shown: Vec<String> = percentiles
+        .map(|percentile| short(percentile.value))
+        .collect();
+    shown.join(", ")
+}
+
+/// Nanoseconds in the greatest unit of which they are more than one.
+fn short(nanoseconds: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let value = nanoseconds as f64;
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "us")];
+    let greatest = units.into_iter().find(|(size, _)| value > *size);
+    let (size, unit) = greatest.unwrap_or((1.0, "ns"));
+    format!("{:.1}{unit}", value / size)
 }
 
 /// A connection: as a producer if it published what is asked for, or else as a consumer.
@@ -203,6 +224,12 @@ fn printable(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latencies_are_short() {
+        let shown = [0, 1000, 897_316, 1_000_001, 2_345_678_901].map(short);
+        assert_eq!(shown, ["0.0ns", "1000.0ns", "897.3us", "1.0ms", "2.3s"]);
+    }
 
     #[test]
     fn start_time_is_rfc_3339() {

@@ -13,6 +13,7 @@ use client::wire::{
 
 use super::registry::{Stage, Subscription};
 use super::session::{End, Session};
+use crate::auth::Permission;
 use crate::channel::{NotHeld, SubscribeError};
 use crate::topic::PublishError;
 
@@ -118,6 +119,7 @@ impl Session {
     /// Does what was gathered.
     async fn flush(&mut self, topic: Option<NameRef<'_>>, input: &[u8]) -> Result<(), End> {
         if let Some(topic) = topic {
+            self.require(Permission::Publish, "PUB", topic, "").await?;
             let bodies = std::mem::take(&mut self.gathered.bodies);
             let published = self
                 .publish(topic, bodies.iter().map(|body| &input[body.clone()]))
@@ -139,9 +141,7 @@ impl Session {
     async fn execute(&mut self, command: Command<'_>) -> Result<(), End> {
         match command {
             Command::Identify { body } => self.identify(body),
-            Command::Auth { .. } => {
-                Err(ErrorReply::new(ErrorCode::AuthDisabled, "AUTH disabled").into())
-            }
+            Command::Auth { secret } => self.authenticate(secret).await,
             Command::Subscribe { topic, channel } => self.subscribe(topic, channel).await,
             Command::PublishMany { topic, batch } => self.publish_many(topic, batch).await,
             Command::PublishDeferred { topic, delay, body } => {
@@ -188,6 +188,8 @@ impl Session {
                 format!("SUB failed {cause}"),
             ))
         };
+        self.require(Permission::Subscribe, "SUB", topic, channel.as_str())
+            .await?;
         for attempt in 0..SUBSCRIBE_ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(SUBSCRIBE_PAUSE).await;
@@ -200,7 +202,8 @@ impl Session {
             else {
                 continue;
             };
-            match channel.add_consumer(self.settings.msg_timeout, Arc::clone(&self.bell)) {
+            let (timeout, bell) = (self.settings.msg_timeout, Arc::clone(&self.bell));
+            match channel.add_consumer(timeout, self.locality, bell) {
                 Ok(consumer) => {
                     let subscription = Subscription {
                         topic: name,
@@ -248,6 +251,7 @@ impl Session {
     }
 
     async fn publish_many(&mut self, topic: NameRef<'_>, batch: Batch<'_>) -> Result<(), End> {
+        self.require(Permission::Publish, "MPUB", topic, "").await?;
         let published = self.publish(topic, batch.iter()).await;
         published.map_err(|error| refused(ErrorCode::MpubFailed, "MPUB", &error))?;
         self.reply_ok();
@@ -260,6 +264,7 @@ impl Session {
         delay: Duration,
         body: &[u8],
     ) -> Result<(), End> {
+        self.require(Permission::Publish, "DPUB", topic, "").await?;
         let (topic, counter) = self.topic_to_publish(topic);
         let published = topic.publish_deferred(body, delay).await;
         published.map_err(|error| refused(ErrorCode::DpubFailed, "DPUB", &error))?;

@@ -106,6 +106,15 @@ impl Connection {
         }
     }
 
+    /// Sends some of what is to be sent. Nothing is lost when it is cancelled.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) async fn send(&mut self) -> io::Result<()> {
+        let written = self.writer.write(&self.output[self.sent..]).await?;
+        self.wrote(written)
+    }
+
     fn wrote(&mut self, count: usize) -> io::Result<()> {
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());

@@ -1,5 +1,6 @@
 //! The TCP protocol: accepting connections, one task for each.
 
+mod authorization;
 mod commands;
 mod connection;
 mod registry;
@@ -58,10 +59,8 @@ async fn run(node: Arc<Node>, mut stream: Stream, stopping: watch::Receiver<bool
     if let Err(reason) = greeted {
         return debug!(reason, "no session");
     }
-    let ip = stream
-        .peer_ip()
-        .map_or_else(|| peer.clone(), |ip| ip.to_string());
-    let session = Session::new(node, Connection::new(stream), peer, ip);
+    let remote_ip = stream.peer_ip().map(|ip| ip.to_string());
+    let session = Session::new(node, Connection::new(stream), peer, remote_ip);
     let overdue = async {
         stopped(stopping.clone()).await;
         sleep(STOP_GRACE).await;

@@ -8,6 +8,7 @@ use client::wire::{Settings, TopicName};
 use parking_lot::Mutex;
 use slab::Slab;
 
+use crate::auth::Grant;
 use crate::channel::{Channel, ConsumerId, ConsumerSnapshot};
 
 /// Where a connection stands; the numbers are those of `/stats`.
@@ -32,6 +33,7 @@ pub struct Connected {
     stage: AtomicU8,
     subscription: Mutex<Option<Subscription>>,
     published: Mutex<BTreeMap<TopicName, Arc<AtomicU64>>>,
+    authorization: Mutex<Option<Arc<Grant>>>,
 }
 
 /// What a connection consumes.
@@ -52,6 +54,15 @@ impl Connected {
         let settings = Arc::new(settings);
         *self.settings.lock() = Arc::clone(&settings);
         settings
+    }
+
+    /// What it may do, if an authorization server has told.
+    pub fn authorization(&self) -> Option<Arc<Grant>> {
+        self.authorization.lock().clone()
+    }
+
+    pub(super) fn set_authorization(&self, grant: Arc<Grant>) {
+        *self.authorization.lock() = Some(grant);
     }
 
     /// Where it stands.
@@ -128,6 +139,7 @@ impl Registry {
             stage: AtomicU8::new(Stage::Init as u8),
             subscription: Mutex::default(),
             published: Mutex::default(),
+            authorization: Mutex::default(),
         });
         let key = self.connections.lock().insert(Arc::clone(&connected));
         Registered {

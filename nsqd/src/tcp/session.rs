@@ -16,9 +16,11 @@ use client::wire::{
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::authorization::{Authorized, rechecked};
 use super::connection::{Connection, Progress};
 use super::registry::{Connected, Registered, Stage, Subscription};
-use crate::channel::Claimed;
+use crate::auth::{Question, Secret};
+use crate::channel::{Claimed, Locality};
 use crate::log::Waiter;
 use crate::node::Node;
 use crate::topic::Topic;
@@ -77,10 +79,16 @@ pub(super) struct Session {
     pub(super) stage: Stage,
     pub(super) decoder: CommandDecoder,
     pub(super) subscription: Option<Subscription>,
+    /// How near the client is; known from IDENTIFY on.
+    pub(super) locality: Locality,
     /// Rung when there may be messages, or credit.
     pub(super) bell: Arc<Notify>,
     /// There may be something to deliver.
     pub(super) hungry: bool,
+    /// The client's address without its port; empty on a unix socket.
+    remote_ip: String,
+    /// What it may do, once it has said AUTH.
+    pub(super) authorized: Option<Authorized>,
     /// The topic of the last publish, and the counter of what this connection published to it.
     pub(super) published: Option<(Arc<Topic>, Arc<AtomicU64>)>,
     /// Commands of one kind in a row, gathered to be done at once; empty between reads.
@@ -120,8 +128,14 @@ impl Drop for Leaver {
 }
 
 impl Session {
-    pub(super) fn new(node: Arc<Node>, connection: Connection, peer: String, ip: String) -> Self {
-        let settings = node.default_settings(ip);
+    pub(super) fn new(
+        node: Arc<Node>,
+        connection: Connection,
+        peer: String,
+        remote_ip: Option<String>,
+    ) -> Self {
+        let name = remote_ip.clone().unwrap_or_else(|| peer.clone());
+        let settings = node.default_settings(name);
         let registered = node.connections().add(peer, node.wall_seconds(), settings);
         let settings = registered.connected.settings();
         let now = Instant::now();
@@ -134,8 +148,11 @@ impl Session {
             stage: Stage::Init,
             decoder: CommandDecoder::default(),
             subscription: None,
+            locality: Locality::Global,
             bell: Arc::default(),
             hungry: false,
+            remote_ip: remote_ip.unwrap_or_default(),
+            authorized: None,
             published: None,
             gathered: Gathered::default(),
             last_command: now,
@@ -190,6 +207,13 @@ impl Session {
                     Ok(Progress::End) => return self.input_ended(),
                     Err(_) => return End::Gone,
                 },
+                answer = rechecked(&mut self.authorized), if self.subscription.is_some() => {
+                    if let Err(end) = self.recheck(&answer) {
+                        return end;
+                    }
+                }
+                // It took nothing, though there is something: others come first, then it is its turn.
+                () = tokio::task::yield_now(), if self.hungry && !self.connection.has_output() => {}
             }
         }
     }
@@ -237,18 +261,50 @@ impl Session {
             {
                 return Err(End::Stuck);
             }
-            if now >= self.next_heartbeat {
-                put_response(&mut self.connection.output, HEARTBEAT);
-            }
         }
         if now >= self.next_heartbeat {
-            self.next_heartbeat = now + self.settings.heartbeat_interval.unwrap_or(NEVER);
+            self.beat(now);
         }
         if !self.connection.has_output() {
             self.connection.release_memory();
         }
         timer.reset(self.next_wake());
         Ok(())
+    }
+
+    fn beat(&mut self, now: Instant) {
+        if self.settings.heartbeat_interval.is_some() {
+            put_response(&mut self.connection.output, HEARTBEAT);
+        }
+        self.next_heartbeat = now + self.settings.heartbeat_interval.unwrap_or(NEVER);
+    }
+
+    /// Waits for `answer`, for which the client has to wait too, and sends heartbeats meanwhile.
+    pub(super) async fn while_beating<T>(
+        &mut self,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, End> {
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                biased;
+                answer = answer.as_mut() => return Ok(answer),
+                () = sleep_until(self.next_heartbeat) => self.beat(Instant::now()),
+                sent = self.connection.send(), if self.connection.has_output() => {
+                    sent.map_err(|_| End::Gone)?;
+                }
+            }
+        }
+    }
+
+    /// What an authorization server is asked about this client.
+    pub(super) fn question(&self, secret: Secret) -> Question {
+        Question {
+            secret,
+            remote_ip: self.remote_ip.clone(),
+            tls: self.settings.tls_v1,
+            common_name: String::new(),
+        }
     }
 
     /// When the timer has something to look at next: with no heartbeats, nothing for a long time.
@@ -269,6 +325,7 @@ impl Session {
 
     /// Applies what IDENTIFY has settled.
     pub(super) fn apply(&mut self, settings: Settings) {
+        self.locality = self.node.locality(&settings);
         self.settings = self.registered.connected.set_settings(settings);
         self.next_heartbeat = Instant::now() + self.settings.heartbeat_interval.unwrap_or(NEVER);
     }

@@ -4,7 +4,7 @@ use client::wire::{ATTEMPTS_AT, BODY_AT, MessageId};
 use fastrand::Rng;
 
 use super::*;
-use crate::channel::{Claimed, ConsumerId};
+use crate::channel::{Claimed, ConsumerId, Locality};
 use crate::clock::manual::{Dice, StoppedClock};
 use crate::log::sim_disk::{Call, Crash, ENOSPC, SimDisk};
 use crate::log::{Care, Directory, Disk, Memory, Settings, frame_id};
@@ -33,6 +33,7 @@ impl Bench {
                 timers: Arc::default(),
                 max_msg_timeout: TIMEOUT * 15,
                 consumers_max: 0,
+                latency: None,
             },
             ids: Arc::new(
                 MessageIds::open(Arc::new(disk.clone()), "/topics".as_ref(), 1, 0).unwrap(),
@@ -79,7 +80,9 @@ impl Bench {
 
     fn take_by(&self, name: &str, ready_count: u64) -> (ConsumerId, String) {
         let channel = self.channel(name);
-        let consumer = channel.add_consumer(TIMEOUT, Arc::default()).unwrap();
+        let consumer = channel
+            .add_consumer(TIMEOUT, Locality::default(), Arc::default())
+            .unwrap();
         channel.set_ready(consumer, ready_count);
         let mut out = Vec::new();
         loop {
@@ -292,7 +295,9 @@ async fn a_topic_whose_last_channel_went_keeps_only_what_comes_after() {
 async fn a_deleted_topic_takes_nothing() {
     let bench = Bench::new(100);
     let channel = bench.channel("archive");
-    let consumer = channel.add_consumer(TIMEOUT, Arc::default()).unwrap();
+    let consumer = channel
+        .add_consumer(TIMEOUT, Locality::default(), Arc::default())
+        .unwrap();
     bench.topic.exit();
     let mut woken = Vec::new();
     let refused = bench.topic.publish([&b"a"[..]].into_iter(), &mut woken);

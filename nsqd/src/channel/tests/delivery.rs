@@ -124,12 +124,16 @@ fn a_channel_has_as_many_consumers_as_are_allowed() {
     shared.consumers_max = 1;
     let bench = Bench::with(1000, (shared, clock));
     let first = bench.consumer(1);
-    let refused = bench.channel.add_consumer(TIMEOUT, Arc::default());
+    let refused = bench
+        .channel
+        .add_consumer(TIMEOUT, Locality::default(), Arc::default());
     assert_eq!(refused, Err(SubscribeError::TooMany(1)));
     assert!(bench.channel.remove_consumer(first));
     bench.consumer(1);
     bench.channel.exit();
-    let refused = bench.channel.add_consumer(TIMEOUT, Arc::default());
+    let refused = bench
+        .channel
+        .add_consumer(TIMEOUT, Locality::default(), Arc::default());
     assert_eq!(refused, Err(SubscribeError::Exiting));
 }
 
@@ -148,7 +152,7 @@ fn fifty_consumers_get_each_message_once_and_none_starves() {
             let bell: Arc<Notify> = Arc::default();
             let consumer = bench
                 .channel
-                .add_consumer(TIMEOUT, Arc::clone(&bell))
+                .add_consumer(TIMEOUT, Locality::default(), Arc::clone(&bell))
                 .unwrap();
             bench.channel.set_ready(consumer, 100);
             assert!(bench.claim(consumer).is_empty());
@@ -183,7 +187,10 @@ fn a_consumer_that_takes_one_passes_the_bell_on() {
     let bells: [Arc<Notify>; 2] = Default::default();
     let consumers = [(0, 1), (1, 100)].map(|(at, ready_count)| {
         let bell = Arc::<Notify>::clone(&bells[at]);
-        let consumer = bench.channel.add_consumer(TIMEOUT, bell).unwrap();
+        let consumer = bench
+            .channel
+            .add_consumer(TIMEOUT, Locality::default(), bell)
+            .unwrap();
         bench.channel.set_ready(consumer, ready_count);
         assert!(bench.claim(consumer).is_empty());
         consumer

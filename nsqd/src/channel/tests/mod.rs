@@ -48,7 +48,10 @@ impl Bench {
 
     /// A consumer that takes this many messages at a time.
     fn consumer(&self, ready_count: u64) -> ConsumerId {
-        let consumer = self.channel.add_consumer(TIMEOUT, Arc::default()).unwrap();
+        let consumer = self
+            .channel
+            .add_consumer(TIMEOUT, Locality::default(), Arc::default())
+            .unwrap();
         self.channel.set_ready(consumer, ready_count);
         consumer
     }
@@ -140,6 +143,7 @@ impl Shared {
             timers: Arc::default(),
             max_msg_timeout: TIMEOUT_MAX,
             consumers_max: 0,
+            latency: None,
         };
         (shared, clock)
     }
