@@ -8,11 +8,13 @@
 //! | POST `/topic/create`, `delete`, `empty`, `pause`, `unpause` | done | `topics.rs` |
 //! | POST `/channel/create`, `delete`, `empty`, `pause`, `unpause` | done | `channels.rs` |
 //! | GET, PUT `/config/<option>` | the value of a setting | `config.rs` |
+//! | GET `/debug/vars`, POST `/debug/freememory` | what it does inside | `debug.rs` |
 //!
 //! Everything is open to whoever reaches the port, as in the reference; only web pages of other sites are refused.
 
 mod channels;
 mod config;
+mod debug;
 mod info;
 mod publish;
 mod stats;
@@ -83,4 +85,9 @@ fn routes() -> Router<Api> {
         .post("/channel/unpause", channels::unpause)
         .get("/config/*", config::read)
         .route(Method::PUT, "/config/*", config::write)
+        .get("/debug/vars", debug::vars)
+        .post("/debug/freememory", debug::free_memory)
+        .route(Method::PUT, "/debug/setblockrate", debug::set_block_rate)
+        .get("/debug/pprof", debug::profile)
+        .get("/debug/pprof/*", debug::profile)
 }
