@@ -302,3 +302,7 @@ impl Pace {
         Transition::Ended
     }
 }
+
+#[cfg(test)]
+#[path = "tests/backoff.rs"]
+mod tests;

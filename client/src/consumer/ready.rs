@@ -374,3 +374,7 @@ impl Link {
         self.ready.max(self.in_flight).max(reserved)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/ready.rs"]
+mod tests;
