@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     StatusCode, Version, body::Incoming, header::HOST, server::conn::http1, service::service_fn,
 };
@@ -22,7 +20,9 @@ use tokio::{
 use tracing::{debug, error, info};
 
 use super::{
-    HttpError, Limits, Request, Response, Router, cross_site,
+    HttpError, Limits, Request, Response, Router,
+    body::Body,
+    cross_site,
     deadline::{Deadline, Watched},
     request::Peer,
     router::Answer,
@@ -83,8 +83,12 @@ async fn talk<S: Send + Sync + 'static>(
         async move {
             deadline.request_started();
             let response = service.answer(request, peer).await;
-            deadline.request_ended();
-            Ok::<hyper::Response<Full<Bytes>>, Infallible>(response.0)
+            if response.is_stream() {
+                deadline.stream_started();
+            } else {
+                deadline.request_ended();
+            }
+            Ok::<hyper::Response<Body>, Infallible>(response.0)
         }
     });
     let socket = TokioIo::new(Watched {
@@ -135,6 +139,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             let request = Request::new(request, Arc::clone(&peer), self.limits.body_timeout);
             guarded(self.router.dispatch(&self.state, request)).await
         };
+        let response = self.router.with_common_headers(response);
         if !self.router.is_quiet(uri.path()) {
             let (status, took) = (response.status().as_u16(), GoDuration(start.elapsed()));
             info!("{status} {method} {uri} ({}) {took}", peer.text);

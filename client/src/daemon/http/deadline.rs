@@ -6,6 +6,8 @@
 //!   at most idle_timeout              at most header_timeout     the handler's own deadlines
 //! ```
 //!
+//! A response that is a stream is `Streaming` until its end: at most `idle_timeout` from one byte written to the next.
+//!
 //! hyper has one deadline for both waits; a slow head must not get the minute that an idle client may have.
 //! Writing a response counts as idle time, so a client that does not read it is not waited for either.
 
@@ -35,6 +37,7 @@ enum Phase {
     Head { since: Instant },
     Busy,
     Idle { since: Instant },
+    Streaming { since: Instant },
 }
 
 impl Deadline {
@@ -62,6 +65,13 @@ impl Deadline {
         };
     }
 
+    /// Notes that a response is to be written which has no end of its own.
+    pub(super) fn stream_started(&self) {
+        *self.phase() = Phase::Streaming {
+            since: Instant::now(),
+        };
+    }
+
     /// True if no request is under way, and no response either.
     pub(super) fn is_awaiting_head(&self) -> bool {
         matches!(*self.phase(), Phase::Head { .. })
@@ -76,6 +86,12 @@ impl Deadline {
         }
     }
 
+    fn bytes_written(&self) {
+        if let Phase::Streaming { since } = &mut *self.phase() {
+            *since = Instant::now();
+        }
+    }
+
     /// Waits until the peer has taken too long. Looks four times per header timeout, rather than arming a
     /// timer for each request, and so is late by a quarter of it at most.
     pub(super) async fn passed(&self) {
@@ -85,7 +101,9 @@ impl Deadline {
             let left = match *self.phase() {
                 Phase::Busy => continue,
                 Phase::Head { since } => (since + self.header_timeout).checked_duration_since(now),
-                Phase::Idle { since } => (since + self.idle_timeout).checked_duration_since(now),
+                Phase::Idle { since } | Phase::Streaming { since } => {
+                    (since + self.idle_timeout).checked_duration_since(now)
+                }
             };
             if left.is_none_or(|left| left.is_zero()) {
                 return;
@@ -99,11 +117,20 @@ impl Deadline {
     }
 }
 
-/// A socket that tells its [`Deadline`] about every byte read.
+/// A socket that tells its [`Deadline`] about every byte read or written.
 #[derive(Debug)]
 pub(super) struct Watched<IO> {
     pub(super) socket: IO,
     pub(super) deadline: Deadline,
+}
+
+impl<IO> Watched<IO> {
+    fn note_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(polled, Poll::Ready(Ok(1..))) {
+            self.deadline.bytes_written();
+        }
+        polled
+    }
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
@@ -127,7 +154,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.note_written(polled)
     }
 
     fn poll_write_vectored(
@@ -135,7 +163,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(context, parts)
+        let polled = Pin::new(&mut self.socket).poll_write_vectored(context, parts);
+        self.note_written(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -178,6 +207,12 @@ mod tests {
         deadline.request_ended();
         let waited = seconds_until_passed(&deadline).await;
         assert!((60.0..=62.5).contains(&waited), "idle: {waited}");
+
+        deadline.stream_started();
+        tokio::time::advance(IDLE / 2).await;
+        deadline.bytes_written();
+        let waited = seconds_until_passed(&deadline).await;
+        assert!((60.0..=62.5).contains(&waited), "stream: {waited}");
 
         deadline.request_ended();
         deadline.bytes_arrived();

@@ -25,6 +25,7 @@
 //! | [`Response`], [`HttpError`] | bodies and headers in the form that NSQ's tools expect |
 //! | [`serve`], [`Limits`] | connections: deadlines, sizes, panics, the end |
 
+mod body;
 mod connection;
 mod cross_site;
 mod deadline;

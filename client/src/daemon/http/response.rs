@@ -13,17 +13,19 @@
 use std::io;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     StatusCode,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use serde::Serialize;
 use thiserror::Error;
+use tokio::sync::mpsc;
 
-/// An answer, complete in memory.
+use super::body::Body;
+
+/// An answer: complete in memory, or a stream that others go on writing to.
 #[derive(Debug)]
-pub struct Response(pub(super) hyper::Response<Full<Bytes>>);
+pub struct Response(pub(super) hyper::Response<Body>);
 
 impl Response {
     /// Returns 200 with text or bytes: the `OK` of `/pub`, the value of `/config/log_level`.
@@ -61,6 +63,21 @@ impl Response {
         response
     }
 
+    /// Returns 200 with whatever comes out of `parts`, as soon as it does, until its senders are gone; then the
+    /// connection is closed. The client that does not read is cut off when nothing could be written to it for
+    /// [`Limits::idle_timeout`](super::Limits::idle_timeout); so send something now and then.
+    pub fn stream(parts: mpsc::Receiver<Bytes>, content_type: HeaderValue) -> Self {
+        let response = hyper::Response::new(Body::Stream(parts));
+        Self(response)
+            .with_header(CONTENT_TYPE, content_type)
+            .with_header(CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// True if the answer has no end of its own.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.0.body(), Body::Stream(_))
+    }
+
     /// Replaces the status.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
@@ -81,7 +98,7 @@ impl Response {
     }
 
     fn v1(body: Bytes, content_type: Option<HeaderValue>) -> Self {
-        let mut response = hyper::Response::new(Full::new(body));
+        let mut response = hyper::Response::new(Body::from(body));
         let headers = response.headers_mut();
         headers.insert(
             NSQ_CONTENT_TYPE,

@@ -12,7 +12,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 use hyper::{
     Method, StatusCode,
-    header::{ALLOW, HeaderValue, LOCATION},
+    header::{ALLOW, HeaderName, HeaderValue, LOCATION},
 };
 
 use super::{HttpError, Request, Response};
@@ -20,6 +20,8 @@ use super::{HttpError, Request, Response};
 /// The routes of an API over a state `S`.
 pub struct Router<S> {
     routes: Vec<Route<S>>,
+    /// On every answer.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// One path with its methods.
@@ -38,7 +40,10 @@ pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Response, HttpError>
 
 impl<S> Default for Router<S> {
     fn default() -> Self {
-        Self { routes: Vec::new() }
+        Self {
+            routes: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 }
 
@@ -86,6 +91,22 @@ impl<S: Send + Sync + 'static> Router<S> {
     pub fn quiet(mut self, path: &'static str) -> Self {
         self.entry(path).is_quiet = true;
         self
+    }
+
+    /// Adds a header to every answer that has none of this name: those of handlers, redirects and refusals.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// `response` with the headers that every answer has.
+    pub(super) fn with_common_headers(&self, mut response: Response) -> Response {
+        let headers = response.0.headers_mut();
+        for (name, value) in &self.headers {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        response
     }
 
     fn entry(&mut self, pattern: &'static str) -> &mut Route<S> {

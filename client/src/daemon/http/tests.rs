@@ -66,6 +66,22 @@ async fn panics(_: Arc<()>, _: Request) -> Result<Response, HttpError> {
     panic!("as the test wants")
 }
 
+/// Two parts some time apart; then, if the path says so, more than any socket takes.
+async fn stream(_: Arc<()>, request: Request) -> Result<Response, HttpError> {
+    let (parts_tx, parts_rx) = tokio::sync::mpsc::channel(1);
+    let is_flood = request.uri().query() == Some("flood");
+    tokio::spawn(async move {
+        parts_tx.send("one;".into()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        parts_tx.send("two".into()).await.unwrap();
+        while is_flood && parts_tx.send(vec![0; 1 << 20].into()).await.is_ok() {}
+    });
+    Ok(Response::stream(
+        parts_rx,
+        "text/event-stream".parse().unwrap(),
+    ))
+}
+
 async fn start_with(limits: Limits) -> Server {
     let router = Router::new()
         .get("/ping", |_, _| async { Ok(Response::plain("OK")) })
@@ -73,7 +89,12 @@ async fn start_with(limits: Limits) -> Server {
         .get("/query", query)
         .get("/sleep/*", sleep)
         .route(Method::PUT, "/sleep/*", sleep)
-        .get("/panic", panics);
+        .get("/panic", panics)
+        .get("/stream", stream)
+        .with_header(
+            hyper::header::REFERRER_POLICY,
+            "no-referrer".parse().unwrap(),
+        );
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_port().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -223,6 +244,48 @@ async fn a_panic_is_answered_and_the_server_goes_on() {
     let panic = server.ask("GET", "/panic", "").await;
     check(&panic, "500", &[r#"{"message":"INTERNAL_ERROR"}"#]);
     check(&server.ask("GET", "/ping", "").await, "200", &[]);
+}
+
+#[tokio::test]
+async fn every_answer_has_the_common_headers() {
+    let server = start().await;
+    for (method, path, headers) in [
+        ("GET", "/ping", ""),
+        ("GET", "/nothing", ""),
+        ("GET", "/panic", ""),
+        ("PUT", "/ping", ""),
+        ("POST", "/echo", "Origin: http://evil\r\n"),
+    ] {
+        let answer = server.ask(method, path, headers).await;
+        assert!(
+            answer.contains("Referrer-Policy: no-referrer\r\n"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_outlives_the_idle_timeout_while_it_is_read() {
+    let server = start_with(Limits {
+        idle_timeout: Duration::from_millis(600),
+        ..limits()
+    })
+    .await;
+    let answer = server.ask("GET", "/stream", "").await;
+    check(
+        &answer,
+        "200",
+        &["one;", "two", "Content-Type: text/event-stream"],
+    );
+
+    let mut stream = server.connect().await;
+    let request = b"GET /stream?flood HTTP/1.1\r\nHost: h\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2000)).await;
+    let mut answer = Vec::new();
+    // Cut off in the middle, with as much in the sockets as they take.
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "a client that does not read is waited for");
 }
 
 #[tokio::test]
