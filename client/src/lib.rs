@@ -3,6 +3,9 @@
 //! - [`wire`]: bytes ⇄ values. No sockets, clocks or tasks; both ends of the protocol use exactly
 //!   this.
 //! - [`connection`]: one connection to an nsqd. Connect, handshake, then frames in and commands out.
+//! - [`consumer`]: messages of a topic from all nsqds that have it.
+//! - [`producer`]: publishing to one nsqd or many, confirmed, with reconnect and failover.
+//! - [`typed`]: values instead of bytes, through a codec.
 //! - `http` (feature `http`): questions to the daemons' HTTP APIs, above all who has a topic.
 //! - `tls` (feature `tls`): whom to trust and what to show, as files and policies; a configuration of rustls.
 //! - [`transport`]: TLS (feature `tls`), snappy and deflate (feature `compression`) below the frames.
@@ -51,12 +54,15 @@
 //! ```
 
 pub mod connection;
+pub mod consumer;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod producer;
 pub mod reconnect;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod transport;
+pub mod typed;
 pub mod wire;
