@@ -26,16 +26,17 @@ pub enum OptionsError {
         /// The values allowed.
         allowed: &'static str,
     },
-    /// Asks for a function that is not there yet.
-    #[error(
-        "failed to instantiate nsqadmin - --{flag}={value} is not supported yet; start without it"
-    )]
-    NotSupported {
-        /// The flag, without dashes.
-        flag: &'static str,
-        /// The value given.
-        value: String,
+    /// One of two flags that belong together.
+    #[error("failed to instantiate nsqadmin - --{needs} must be specified with --{by}")]
+    Half {
+        /// The flag that is missing.
+        needs: &'static str,
+        /// The flag that is there.
+        by: &'static str,
     },
+    /// Files for TLS cannot be used.
+    #[error("failed to instantiate nsqadmin - {0}")]
+    Tls(String),
 }
 
 /// Why the daemon cannot start.
@@ -44,4 +45,7 @@ pub enum StartError {
     /// Its address cannot be listened on.
     #[error("failed to instantiate nsqadmin - {0}")]
     Bind(#[from] BindError),
+    /// The password file cannot be used.
+    #[error("failed to instantiate nsqadmin - --password-file: {0}")]
+    Passwords(#[from] crate::session::PasswordsError),
 }

@@ -1,17 +1,26 @@
 //! nsqadmin: what operators see of a cluster, and what they do to it.
 //!
 //! The way of a request: `http` finds out what is asked for and whether it may be; the `cluster` module asks every
-//! nsqlookupd and nsqd concerned, all at once, and merges what they answer. Between two requests nothing of the cluster is
-//! kept, but the counts that rates are made of. The README's section *Inside* has the map.
+//! nsqlookupd and nsqd concerned, all at once, and merges what they answer. Beside that, one task looks at every nsqd again and
+//! again (`sample`); from what it sees come the history, the alerts and the live figures. The README's section *Inside* has the
+//! map.
 
 mod access;
+mod alerts;
+mod audit;
+mod base64;
 mod cidr;
 mod cluster;
 pub mod error;
+mod history;
 mod http;
+mod live;
 mod notify;
 pub mod options;
-mod rates;
+pub mod password;
+mod people;
+mod sample;
+pub mod session;
 #[cfg(test)]
 mod testing;
 
@@ -20,19 +29,27 @@ use std::time::Duration;
 
 use client::daemon::listen::Listener;
 use client::daemon::log::LogHandle;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{broadcast, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use access::Access;
+use alerts::{Alert, Alerts};
+use audit::Audit;
 pub use cidr::Cidr;
-use cluster::Cluster;
+use cluster::upstream::Upstream;
+use cluster::{Cluster, unix_seconds};
 pub use error::{OptionsError, StartError};
+use history::History;
 use http::Admin;
-use notify::Notifier;
+use live::{Hub, Scene};
+use notify::{Notification, Notifier};
 pub use options::{Flags, Options, Sources};
-use rates::Rates;
+use people::People;
+use sample::Sample;
+use sample::sampler::{self, Sinks};
+use session::{Passwords, Sessions};
 
 /// A daemon that runs.
 #[derive(Debug)]
@@ -41,6 +58,8 @@ pub struct Daemon {
     stopping: watch::Sender<bool>,
     /// Ends when `stopping` says so.
     server: JoinHandle<()>,
+    /// The sampler, the live figures, and who tells of alerts; they end likewise.
+    watchers: JoinSet<()>,
     /// Ends when the server has, and what it was given is sent.
     notifier: Option<JoinHandle<()>>,
 }
@@ -60,6 +79,15 @@ impl Daemon {
         }
         let listener = Listener::bind(&options.http_address).await?;
         let http_address = listener.local_address();
+        let sessions = match &options.password_file {
+            Some(path) => Some(Sessions::new(
+                Passwords::read(path)?,
+                options.session_timeout,
+            )),
+            None => None,
+        };
+        let (stopping, stopped) = watch::channel(false);
+        let mut watchers = JoinSet::new();
         let (notifier, notifier_task) = match options.notification_http_endpoint.clone() {
             Some(endpoint) => {
                 let (notifier, task) = Notifier::start(endpoint, &options);
@@ -67,19 +95,57 @@ impl Daemon {
             }
             None => (None, None),
         };
+        let sinks = Sinks {
+            history: Arc::new(History::new(
+                options.history_series_max,
+                options.sample_interval,
+            )),
+            alerts: Arc::new(Alerts::default()),
+        };
+        let cluster = Cluster::new(&options);
+        let hurried = cluster.asking_through(sampler::upstream(&options));
+        let (samples_tx, samples) = watch::channel(Arc::new(Sample::default()));
+        let scene = Scene {
+            cluster: hurried.clone(),
+            alerts: Arc::clone(&sinks.alerts),
+            samples,
+        };
+        let hub = Arc::new(Hub::new(options.live_viewers_max));
+        if let Some(notifier) = notifier.clone() {
+            let via = options.hostname.clone();
+            let changes = sinks.alerts.changes();
+            watchers.spawn(tell_alerts(changes, notifier, via, stopped.clone()));
+        }
         let admin = Arc::new(Admin {
             base_path: options.base_path.clone(),
-            access: Access::new(&options),
-            cluster: Cluster::new(&options),
-            notifier,
-            rates: Rates::default(),
+            access: Access::new(&options, sessions),
+            cluster,
+            upstream: Upstream::new(&options),
+            audit: Audit::new(options.hostname.clone(), notifier),
+            history: Arc::clone(&sinks.history),
+            scene: scene.clone(),
+            hub: Arc::clone(&hub),
+            people: People::default(),
+            graphite: options.graphite.clone(),
+            statsd: options.statsd.clone(),
+            dev_static_dir: options.dev_static_dir.clone(),
+            config: options.config.clone(),
             log,
         });
-        let (stopping, stopped) = watch::channel(false);
+        let ending = stopped.clone();
+        watchers.spawn(async move { hub.run(scene, ending).await });
+        watchers.spawn(sampler::run(
+            options,
+            hurried,
+            sinks,
+            samples_tx,
+            stopped.clone(),
+        ));
         Ok(Self {
             http_address,
             stopping,
             server: tokio::spawn(http::serve(admin, listener, stopped)),
+            watchers,
             notifier: notifier_task,
         })
     }
@@ -96,12 +162,48 @@ impl Daemon {
         let _ = self.stopping.send(true);
         // One that has panicked has ended too.
         let _ = self.server.await;
+        self.watchers.join_all().await;
         if let Some(notifier) = self.notifier
             && timeout(NOTIFIER_GRACE, notifier).await.is_err()
         {
             warn!("notifications not sent yet are lost");
         }
         info!("bye");
+    }
+}
+
+/// Tells the endpoint of alerts that begin and end. More at a time than it keeps up with are not told.
+async fn tell_alerts(
+    mut changes: broadcast::Receiver<Alert>,
+    notifier: Notifier,
+    via: String,
+    mut stopped: watch::Receiver<bool>,
+) {
+    loop {
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
+        let alert = match change {
+            Ok(alert) => alert,
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        notifier.notify(Notification {
+            action: if alert.is_firing {
+                "alert_begins"
+            } else {
+                "alert_ends"
+            },
+            topic: alert.topic,
+            channel: alert.channel,
+            node: alert.node,
+            timestamp: unix_seconds(),
+            via: via.clone(),
+            result: alert.text,
+            detail: alert.id,
+            ..Notification::default()
+        });
     }
 }
 

@@ -1,4 +1,4 @@
-//! The nsqadmin daemon: settings, start, wait, stop.
+//! The nsqadmin daemon: settings, start, wait, stop; and the command `hash-password`.
 
 use std::process::ExitCode;
 
@@ -15,6 +15,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Exit> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((command, rest)) = words.split_first()
+        && command == "hash-password"
+    {
+        return Err(hash_password(rest));
+    }
     let flags: Flags = flags::parse(&DAEMON, std::env::args_os())?;
     let options = Options::check(flags).map_err(|error| DAEMON.fatal(&error.to_string()))?;
     let log = log::init(&options.log_prefix, options.log_level);
@@ -29,4 +35,20 @@ fn run() -> Result<(), Exit> {
         daemon.stop().await;
         Ok(())
     })
+}
+
+/// The end of a process that only makes a line for the password file.
+fn hash_password(words: &[String]) -> Exit {
+    match admin::password::line(words, std::io::stdin().lock()) {
+        Ok(line) => Exit {
+            status: 0,
+            text: line,
+            to_stdout: true,
+        },
+        Err(error) => Exit {
+            status: 1,
+            text: error.to_string(),
+            to_stdout: false,
+        },
+    }
 }

@@ -2,18 +2,17 @@
 //!
 //! An endpoint that is slow, wrong or away hurts nobody: what does not fit into the mailbox is dropped with a warning.
 
-use bytes::Bytes;
-use hyper::Uri;
+use hyper::{Method, Uri};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::cluster::upstream::Upstream;
+use crate::cluster::upstream::{Question, Upstream};
 use crate::options::Options;
 
-/// What was done: the reference's fields, and `result`.
-#[derive(Clone, Debug, Serialize)]
+/// What was done: the reference's fields, and `result`, `nodes`, `detail`.
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Notification {
     pub(crate) action: &'static str,
     pub(crate) topic: String,
@@ -33,31 +32,27 @@ pub(crate) struct Notification {
     pub(crate) via: String,
     /// What the API answered: empty, `WARNING: …` or an error.
     pub(crate) result: String,
+    /// The nodes it was to be done on, `host:port`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) nodes: Vec<String>,
+    /// What else there is to know: sizes of what was published. Never a body.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) detail: String,
 }
 
 /// Where notifications are put.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Notifier {
     outbox_tx: mpsc::Sender<Notification>,
-    via: String,
 }
 
 impl Notifier {
-    /// Starts the task that owns the outbox; it ends when the notifier is gone and all is sent.
+    /// Starts the task that owns the outbox; it ends when the notifier and its clones are gone and all is sent.
     pub(crate) fn start(endpoint: Uri, options: &Options) -> (Self, JoinHandle<()>) {
-        let upstream = Upstream::new(
-            options.http_client_connect_timeout,
-            options.http_client_request_timeout,
-        );
+        let upstream = Upstream::new(options);
         let (outbox_tx, outbox_rx) = mpsc::channel(OUTBOX_MAX);
         let task = tokio::spawn(send_all(endpoint, upstream, outbox_rx));
-        let via = options.hostname.clone();
-        (Self { outbox_tx, via }, task)
-    }
-
-    /// The host that nsqadmin runs on.
-    pub(crate) fn via(&self) -> &str {
-        &self.via
+        (Self { outbox_tx }, task)
     }
 
     /// Has `notification` sent, unless too many wait already.
@@ -74,13 +69,14 @@ impl Notifier {
 }
 
 async fn send_all(endpoint: Uri, upstream: Upstream, mut outbox_rx: mpsc::Receiver<Notification>) {
-    let host = endpoint.host().unwrap_or_default();
-    let address = format!("{host}:{}", endpoint.port_u16().unwrap_or(80));
-    let path = endpoint.path_and_query().map_or("/", |path| path.as_str());
     while let Some(notification) = outbox_rx.recv().await {
         let body = serde_json::to_vec(&notification).expect("strings and numbers are JSON");
+        let question = Question {
+            body: body.into(),
+            ..Question::to_url(Method::POST, &endpoint)
+        };
         // Not the whole error: the path of a webhook is often its secret.
-        if let Err(error) = upstream.post(&address, path, Bytes::from(body)).await {
+        if let Err(error) = upstream.ask(question).await {
             warn!(action = notification.action, topic = notification.topic, error = %error.fault(), "notification not delivered");
         }
     }

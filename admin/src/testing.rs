@@ -18,23 +18,37 @@ pub(crate) fn options(words: &[&str]) -> Options {
         "--http-address=127.0.0.1:0",
         "--log-level=fatal",
         "--http-client-request-timeout=300ms",
+        // One look at the start, and then none to be mixed up with what is asked.
+        "--sample-interval=1m",
     ];
     let has_source = words.iter().any(|word| word.contains("d-http-address"));
     let source = (!has_source).then_some("--lookupd-http-address=127.0.0.1:1");
-    let words = always
+    let is_given = |word: &&&str| {
+        let (name, _) = word.split_once('=').unwrap();
+        words.iter().any(|given| given.starts_with(name))
+    };
+    let always = always
         .iter()
-        .chain(&source)
-        .chain(words)
-        .map(OsString::from);
+        .filter(|word| **word == "nsqadmin" || !is_given(word));
+    let words = always.chain(&source).chain(words).map(OsString::from);
     let flags: Flags = flags::parse(&DAEMON, words).unwrap();
     Options::check(flags).unwrap()
 }
 
-/// Starts a daemon. It logs nothing.
+/// Starts a daemon, and waits until it has looked at the cluster. It logs nothing.
 pub(crate) async fn start(words: &[&str]) -> Daemon {
     let options = options(words);
+    let metrics = format!("{}/metrics", options.base_path);
     let log = log::init(&options.log_prefix, options.log_level);
-    Daemon::start(options, log).await.unwrap()
+    let daemon = Daemon::start(options, log).await.unwrap();
+    while request(&daemon, "GET", &metrics, "")
+        .await
+        .body
+        .contains("samples_total 0\n")
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    daemon
 }
 
 /// What a node does with a request.

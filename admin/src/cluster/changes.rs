@@ -2,14 +2,13 @@
 //! away, and those who have a topic are found before it is forgotten.
 
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
 
 use super::round::{self, Kind, Round};
 use super::upstream::UpstreamError;
-use super::{Cluster, ClusterError, Node, View, Warnings, escaped};
+use super::{Cluster, ClusterError, Node, Warnings, escaped};
 
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +31,33 @@ pub(crate) enum Change {
     },
     /// Hides a node from consumers of the topic for a while, and deletes the topic there.
     Tombstone { topic: String, node: String },
+}
+
+/// What came of a change.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// The nodes that were asked for it.
+    pub(crate) nodes: Vec<String>,
+    /// Those of them, and of the nsqlookupds, that did not do it.
+    pub(crate) warnings: Warnings,
+}
+
+impl Done {
+    /// Both.
+    fn and(mut self, more: Self) -> Self {
+        self.nodes.extend(more.nodes);
+        self.warnings.extend(more.warnings);
+        self
+    }
+}
+
+impl From<Warnings> for Done {
+    fn from(warnings: Warnings) -> Self {
+        Self {
+            nodes: Vec::new(),
+            warnings,
+        }
+    }
 }
 
 /// What can be done to a topic or a channel.
@@ -59,8 +85,8 @@ impl Cluster {
     /// # Errors
     ///
     /// Of those who had to do a step, nobody did; what was done before stays done.
-    pub(crate) async fn apply(&self, change: &Change) -> View<()> {
-        let warnings = match change {
+    pub(crate) async fn apply(&self, change: &Change) -> Result<Done, ClusterError> {
+        Ok(match change {
             Change::Create { topic, channel } => self.create(topic, channel.as_deref()).await?,
             Change::Delete { topic, channel } => self.delete(topic, channel.as_deref()).await?,
             Change::Do {
@@ -69,74 +95,73 @@ impl Cluster {
                 channel,
             } => {
                 let object = Object::new(topic, channel.as_deref());
-                let (nodes, mut warnings) = self.producers(topic).await?;
+                let (nodes, warnings) = self.producers(topic).await?;
                 if nodes.is_empty() {
                     return Err(object.not_found());
                 }
-                warnings.extend(self.on_nodes(nodes, &object, &verb.to_string()).await?);
-                warnings
+                let done = self.on_nodes(nodes, &object, &verb.to_string()).await?;
+                Done::from(warnings).and(done)
             }
             Change::Tombstone { topic, node } => self.tombstone(topic, node).await?,
-        };
-        Ok(((), warnings))
+        })
     }
 
-    async fn create(&self, topic: &str, channel: Option<&str>) -> Result<Warnings, ClusterError> {
-        let mut warnings = self.make_known(&Object::new(topic, None)).await?;
+    async fn create(&self, topic: &str, channel: Option<&str>) -> Result<Done, ClusterError> {
+        let done = self.make_known(&Object::new(topic, None)).await?;
         if channel.is_none() {
-            return Ok(warnings);
+            return Ok(done);
         }
         let object = Object::new(topic, channel);
-        warnings.extend(self.make_known(&object).await?);
-        if self.has_lookupds() {
-            let (nodes, more) = self.producers(topic).await?;
-            warnings.extend(more);
-            warnings.extend(self.on_nodes(nodes, &object, "create").await?);
+        let done = done.and(self.make_known(&object).await?);
+        if !self.has_lookupds() {
+            return Ok(done);
         }
-        Ok(warnings)
+        let (nodes, warnings) = self.producers(topic).await?;
+        let on_nodes = self.on_nodes(nodes, &object, "create").await?;
+        Ok(done.and(warnings.into()).and(on_nodes))
     }
 
     /// Creates the object where the cluster's knowledge comes from.
-    async fn make_known(&self, object: &Object<'_>) -> Result<Warnings, ClusterError> {
+    async fn make_known(&self, object: &Object<'_>) -> Result<Done, ClusterError> {
         if self.has_lookupds() {
             return self.on_lookupds(&object.path("create")).await;
         }
-        let (nodes, mut warnings) = self.producers(object.topic).await?;
-        warnings.extend(self.on_nodes(nodes, object, "create").await?);
-        Ok(warnings)
+        let (nodes, warnings) = self.producers(object.topic).await?;
+        let done = self.on_nodes(nodes, object, "create").await?;
+        Ok(Done::from(warnings).and(done))
     }
 
-    async fn delete(&self, topic: &str, channel: Option<&str>) -> Result<Warnings, ClusterError> {
+    async fn delete(&self, topic: &str, channel: Option<&str>) -> Result<Done, ClusterError> {
         let object = Object::new(topic, channel);
-        let (nodes, mut warnings) = self.producers(topic).await?;
+        let (nodes, warnings) = self.producers(topic).await?;
+        let mut done = Done::from(warnings);
         if self.has_lookupds() {
-            warnings.extend(self.on_lookupds(&object.path("delete")).await?);
+            done = done.and(self.on_lookupds(&object.path("delete")).await?);
         }
-        warnings.extend(self.on_nodes(nodes, &object, "delete").await?);
-        Ok(warnings)
+        Ok(done.and(self.on_nodes(nodes, &object, "delete").await?))
     }
 
-    async fn tombstone(&self, topic: &str, name: &str) -> Result<Warnings, ClusterError> {
-        let (node, mut warnings) = self.node(name).await?;
+    async fn tombstone(&self, topic: &str, name: &str) -> Result<Done, ClusterError> {
+        let (node, warnings) = self.node(name).await?;
+        let mut done = Done::from(warnings);
         if self.has_lookupds() {
             let (topic, node) = (escaped(topic), escaped(name));
             let path = format!("/topic/tombstone?topic={topic}&node={node}");
-            warnings.extend(self.on_lookupds(&path).await?);
+            done = done.and(self.on_lookupds(&path).await?);
         }
         let object = Object::new(topic, None);
-        warnings.extend(self.on_nodes(vec![node], &object, "delete").await?);
-        Ok(warnings)
+        Ok(done.and(self.on_nodes(vec![node], &object, "delete").await?))
     }
 
     /// Posts to every nsqlookupd. One that does not know what is to be deleted has nothing to do.
-    async fn on_lookupds(&self, path: &str) -> Result<Warnings, ClusterError> {
+    async fn on_lookupds(&self, path: &str) -> Result<Done, ClusterError> {
         let mut round = self.post(self.lookupds(), path).await;
         round.forgive(is_absent);
         if round.failures.is_empty() {
-            return Ok(Warnings::default());
+            return Ok(Done::default());
         }
         let (_, warnings) = round.at_least_one(Kind::Lookupd)?;
-        Ok(warnings)
+        Ok(warnings.into())
     }
 
     /// Posts `verb` to every node. Where nsqlookupds have told who has the topic, a node without the object is worth a
@@ -146,10 +171,11 @@ impl Cluster {
         nodes: Vec<Node>,
         object: &Object<'_>,
         verb: &str,
-    ) -> Result<Warnings, ClusterError> {
+    ) -> Result<Done, ClusterError> {
         if nodes.is_empty() {
-            return Ok(Warnings::default());
+            return Ok(Done::default());
         }
+        let names = nodes.iter().map(Node::name).collect();
         let addresses = nodes.into_iter().map(|node| node.http_address);
         let mut round = self.post(addresses.collect(), &object.path(verb)).await;
         if round.answers.is_empty() && round.failures.iter().all(is_absent) {
@@ -159,12 +185,15 @@ impl Cluster {
             round.forgive(is_absent);
         }
         let (_, warnings) = round.at_least_one(Kind::Nsqd)?;
-        Ok(warnings)
+        Ok(Done {
+            nodes: names,
+            warnings,
+        })
     }
 
     async fn post(&self, addresses: Vec<String>, path: &str) -> Round<String, ()> {
         round::ask_each(addresses, |address: String| {
-            let (upstream, path) = (Arc::clone(&self.upstream), path.to_owned());
+            let (upstream, path) = (self.upstream.clone(), path.to_owned());
             async move { upstream.post(&address, &path, Bytes::new()).await }
         })
         .await

@@ -139,19 +139,6 @@ pub(super) fn producers(told: impl IntoIterator<Item = Vec<Producer>>) -> Vec<No
     nodes
 }
 
-/// Everything on all nodes, by topic.
-pub(super) fn topics(told: Vec<(Node, Stats)>, now: i64) -> Vec<Topic> {
-    let mut rows: BTreeMap<String, Vec<Topic>> = BTreeMap::new();
-    for (node, stats) in told {
-        for stats in stats.topics {
-            let row = topic_row(&node, stats, now);
-            rows.entry(row.topic_name.clone()).or_default().push(row);
-        }
-    }
-    let totals = rows.into_iter().map(|(name, rows)| topic(&name, rows));
-    totals.collect()
-}
-
 /// A topic on all nodes, from its rows. Without any it has neither node nor channels.
 pub(super) fn topic(name: &str, mut rows: Vec<Topic>) -> Topic {
     rows.sort_by(|a, b| (&a.hostname, &a.node).cmp(&(&b.hostname, &b.node)));

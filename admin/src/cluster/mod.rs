@@ -8,29 +8,37 @@
 //! | `answers.rs`, `model.rs` | what nodes answer; what the API tells |
 //! | `merge.rs`, `version.rs` | pure: many answers into one |
 //! | `changes.rs` | what is done to the cluster, and in which order |
+//! | `messages.rs` | looking at messages that wait; publishing |
+//! | `people.rs`, `explain.rs` | who is connected; where nsqlookupds differ |
 //!
 //! A node that fails never takes the others with it: what the rest said is shown, with a warning. Only when nobody answers is
 //! there nothing to show. Only addresses that were configured, or that a nsqlookupd has just told of, are ever asked.
 
 mod answers;
 mod changes;
+mod explain;
 mod merge;
+mod messages;
 mod model;
+mod people;
 mod round;
 pub(crate) mod upstream;
 mod version;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use thiserror::Error;
 
+pub(crate) use answers::or_default;
 use answers::{Channels, Producer, Producers, Stats, Topics};
-pub(crate) use changes::{Change, Verb};
+pub(crate) use changes::{Change, Done, Verb};
+pub(crate) use messages::Publication;
 pub(crate) use model::{Channel, Client, Counter, Node, NodeDetail, Topic};
+pub(crate) use people::{Consumer, Publisher};
 pub(crate) use round::{Failures, Warnings};
 use round::{Kind, Round};
 use upstream::{Upstream, UpstreamError};
@@ -38,10 +46,11 @@ use upstream::{Upstream, UpstreamError};
 use crate::options::{Options, Sources};
 
 /// The cluster, as far as the configured addresses know it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cluster {
-    upstream: Arc<Upstream>,
-    sources: Sources,
+    upstream: Upstream,
+    /// Shared by all that ask; nsqlookupds can be changed while nsqadmin runs.
+    sources: Arc<RwLock<Sources>>,
 }
 
 /// A view, and who is missing in it.
@@ -66,19 +75,23 @@ pub(crate) enum ClusterError {
 
 impl Cluster {
     pub(crate) fn new(options: &Options) -> Self {
-        let upstream = Upstream::new(
-            options.http_client_connect_timeout,
-            options.http_client_request_timeout,
-        );
         Self {
-            upstream: Arc::new(upstream),
-            sources: options.sources.clone(),
+            upstream: Upstream::new(options),
+            sources: Arc::new(RwLock::new(options.sources.clone())),
+        }
+    }
+
+    /// The same cluster, asked in another way.
+    pub(crate) fn asking_through(&self, upstream: Upstream) -> Self {
+        Self {
+            upstream,
+            sources: Arc::clone(&self.sources),
         }
     }
 
     /// The names of all topics.
     pub(crate) async fn topics(&self) -> View<Vec<String>> {
-        match &self.sources {
+        match &self.sources() {
             Sources::Lookupds(lookupds) => {
                 let round: Round<_, Topics> = self.ask(lookupds.clone(), "/topics").await;
                 let (answers, warnings) = round.at_least_one(Kind::Lookupd)?;
@@ -98,7 +111,7 @@ impl Cluster {
     /// The topics that no active, untombstoned node has, with their channels (`None` if there are none). A topic of which
     /// somebody could not be asked is left out: it may well be active.
     pub(crate) async fn inactive_topics(&self) -> View<BTreeMap<String, Option<Vec<String>>>> {
-        let Sources::Lookupds(_) = &self.sources else {
+        let Sources::Lookupds(_) = self.sources() else {
             return Ok((BTreeMap::new(), Warnings::default()));
         };
         let (names, mut warnings) = self.topics().await?;
@@ -130,7 +143,7 @@ impl Cluster {
             questions.extend(topics.iter().map(|topic| (topic.clone(), lookupd.clone())));
         }
         let round: Round<_, Channels> = round::ask_each(questions, |(topic, lookupd)| {
-            let upstream = Arc::clone(&self.upstream);
+            let upstream = self.upstream.clone();
             let path = format!("/channels?topic={}", escaped(&topic));
             async move { upstream.get(&lookupd, &path).await }
         })
@@ -202,7 +215,7 @@ impl Cluster {
 
     /// All nodes.
     pub(crate) async fn nodes(&self) -> View<Vec<Node>> {
-        match &self.sources {
+        match &self.sources() {
             Sources::Lookupds(lookupds) => {
                 let round: Round<_, Producers> = self.ask(lookupds.clone(), "/nodes").await;
                 let (answers, warnings) = round.at_least_one(Kind::Lookupd)?;
@@ -215,10 +228,29 @@ impl Cluster {
         }
     }
 
+    /// All nodes, as they are known without looking at what they do. Of those that were given, one that does not answer is
+    /// there too, under the address that was given.
+    pub(crate) async fn announced(&self) -> View<Vec<Node>> {
+        let Sources::Nsqds(nsqds) = self.sources() else {
+            return self.nodes().await;
+        };
+        let (mut nodes, warnings) = match self.known_nodes(&nsqds, false).await {
+            Ok(known) => known,
+            Err(ClusterError::Unanswered(failures)) => (Vec::new(), failures.into()),
+            Err(error) => return Err(error),
+        };
+        for address in nsqds {
+            if !nodes.iter().any(|node| node.http_address == address) {
+                nodes.push(Node::at(&address));
+            }
+        }
+        Ok((nodes, warnings))
+    }
+
     /// The nodes that are configured, with their topics if they are wanted.
     async fn known_nodes(&self, nsqds: &[String], with_topics: bool) -> View<Vec<Node>> {
         let round = round::ask_each(nsqds.to_vec(), |address| {
-            let upstream = Arc::clone(&self.upstream);
+            let upstream = self.upstream.clone();
             async move {
                 let info: Producer = upstream.get(&address, "/info").await?;
                 let stats = if with_topics {
@@ -259,52 +291,33 @@ impl Cluster {
         Ok((merge::counters(told), warnings))
     }
 
-    /// Every topic with its figures; one that is on no node yet is there too, with nothing in it.
-    pub(crate) async fn overview(&self) -> View<Vec<Topic>> {
-        if !self.has_lookupds() {
-            let (told, warnings) = self.figures().await?;
-            return Ok((merge::topics(told, unix_seconds()), warnings));
-        }
-        let (names, mut warnings) = self.topics().await?;
-        let (told, more) = match self.figures().await {
-            Ok(figures) => figures,
-            // A cluster whose nsqds are all away still has names.
-            Err(ClusterError::Unanswered(failures)) => (Vec::new(), failures.into()),
-            Err(error) => return Err(error),
-        };
-        warnings.extend(more);
-        let mut topics = merge::topics(told, unix_seconds());
-        for name in names {
-            let place = topics.binary_search_by(|topic| topic.topic_name.cmp(&name));
-            if let Err(place) = place {
-                topics.insert(place, merge::topic(&name, Vec::new()));
-            }
-        }
-        Ok((topics, warnings))
-    }
-
     /// The figures of all nodes, without clients.
     async fn figures(&self) -> View<Vec<(Node, Stats)>> {
-        let (nodes, mut warnings) = match &self.sources {
+        self.each_node(STATS).await
+    }
+
+    /// What all nodes say to `path`.
+    async fn each_node<T>(&self, path: &str) -> View<Vec<(Node, T)>>
+    where
+        T: serde::de::DeserializeOwned + Send + 'static,
+    {
+        let (nodes, mut warnings) = match &self.sources() {
             Sources::Lookupds(_) => self.nodes().await?,
             Sources::Nsqds(nsqds) => self.known_nodes(nsqds, false).await?,
         };
-        let (told, more) = self
-            .ask_nodes(nodes, STATS)
-            .await
-            .at_least_one(Kind::Nsqd)?;
+        let (told, more) = self.ask_nodes(nodes, path).await.at_least_one(Kind::Nsqd)?;
         warnings.extend(more);
         Ok((told, warnings))
     }
 
     /// The nodes that have a topic; none if it is registered only. Without nsqlookupds, all nodes: they are asked anyway.
     async fn producers(&self, topic: &str) -> View<Vec<Node>> {
-        let lookupds = match &self.sources {
-            Sources::Nsqds(nsqds) => return self.known_nodes(nsqds, false).await,
+        let lookupds = match self.sources() {
+            Sources::Nsqds(nsqds) => return self.known_nodes(&nsqds, false).await,
             Sources::Lookupds(lookupds) => lookupds,
         };
         let path = format!("/lookup?topic={}", escaped(topic));
-        let mut round: Round<_, Producers> = self.ask(lookupds.clone(), &path).await;
+        let mut round: Round<_, Producers> = self.ask(lookupds, &path).await;
         // Not to know the topic is an answer too.
         let unknown = |error: &UpstreamError| error.status() == Some(StatusCode::NOT_FOUND);
         round.forgive(unknown);
@@ -316,9 +329,12 @@ impl Cluster {
         Ok((merge::producers(told), warnings))
     }
 
-    async fn ask_nodes(&self, nodes: Vec<Node>, path: &str) -> Round<Node, Stats> {
+    async fn ask_nodes<T>(&self, nodes: Vec<Node>, path: &str) -> Round<Node, T>
+    where
+        T: serde::de::DeserializeOwned + Send + 'static,
+    {
         round::ask_each(nodes, |node: Node| {
-            let (upstream, path) = (Arc::clone(&self.upstream), path.to_owned());
+            let (upstream, path) = (self.upstream.clone(), path.to_owned());
             async move { upstream.get(&node.http_address, &path).await }
         })
         .await
@@ -329,22 +345,34 @@ impl Cluster {
         T: serde::de::DeserializeOwned + Send + 'static,
     {
         round::ask_each(addresses, |address| {
-            let (upstream, path) = (Arc::clone(&self.upstream), path.to_owned());
+            let (upstream, path) = (self.upstream.clone(), path.to_owned());
             async move { upstream.get(&address, &path).await }
         })
         .await
     }
 
-    fn has_lookupds(&self) -> bool {
-        matches!(self.sources, Sources::Lookupds(_))
+    pub(crate) fn has_lookupds(&self) -> bool {
+        matches!(self.sources(), Sources::Lookupds(_))
     }
 
     /// The nsqlookupds, if there are any.
-    fn lookupds(&self) -> Vec<String> {
-        match &self.sources {
+    pub(crate) fn lookupds(&self) -> Vec<String> {
+        match &self.sources() {
             Sources::Lookupds(lookupds) => lookupds.clone(),
             Sources::Nsqds(_) => Vec::new(),
         }
+    }
+
+    /// Whom knowledge of the cluster comes from now.
+    pub(crate) fn sources(&self) -> Sources {
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        sources.clone()
+    }
+
+    /// From now on asks these nsqlookupds; none of them is asked whether it is one.
+    pub(crate) fn set_lookupds(&self, addresses: Vec<String>) {
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        *sources = Sources::Lookupds(addresses);
     }
 }
 

@@ -32,6 +32,17 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// A node of which only the address is known.
+    pub(crate) fn at(address: &str) -> Self {
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+        Self {
+            broadcast_address: host.trim_matches(['[', ']']).to_owned(),
+            http_port: port.parse().unwrap_or_default(),
+            http_address: address.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The name under which the API and the pages know it: `broadcast_address:http_port`.
     pub(crate) fn name(&self) -> String {
         host_port(&self.broadcast_address, self.http_port)

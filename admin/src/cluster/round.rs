@@ -94,6 +94,11 @@ pub(crate) struct Failures {
     failures: Vec<UpstreamError>,
 }
 
+/// That nobody did what was asked.
+pub(super) fn failed(kind: Kind, failures: Vec<UpstreamError>) -> Failures {
+    Failures { kind, failures }
+}
+
 /// Who did not answer, while others did.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings(Vec<UpstreamError>);

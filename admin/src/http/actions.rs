@@ -2,33 +2,33 @@
 
 use client::daemon::http::{HttpError, Request, Response};
 use client::wire::NameRef;
-use hyper::header::{HOST, USER_AGENT};
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::Method;
 use serde::Deserialize;
-use tracing::info;
 
 use super::target::View;
-use super::{Admin, api, told};
-use crate::cluster::{Change, Verb, unix_seconds};
-use crate::notify::Notification;
+use super::{Admin, api, body, deed, told};
+use crate::access::Visitor;
+use crate::cluster::{Change, Done, Verb};
 
 /// Answers a POST or DELETE below `/api`.
-pub(super) async fn act(admin: &Admin, view: View, mut request: Request) -> Response {
-    if !admin.access.may_act(request.headers(), request.peer_ip()) {
-        return Response::error(StatusCode::FORBIDDEN, "FORBIDDEN");
-    }
+pub(super) async fn act(
+    admin: &Admin,
+    visitor: &Visitor,
+    view: View,
+    mut request: Request,
+) -> Response {
     let change = match change(view, &mut request).await {
         Ok(change) => change,
         Err(refusal) => return refusal.into(),
     };
     let applied = admin.cluster.apply(&change).await;
-    let result = match &applied {
-        Ok(((), warnings)) => warnings.message(),
-        Err(error) => told(error).1,
+    let (nodes, result) = match &applied {
+        Ok(Done { nodes, warnings }) => (nodes.clone(), warnings.message()),
+        Err(error) => (Vec::new(), told(error).1),
     };
-    record(admin, &change, &request, &result);
+    record(admin, visitor, &change, &request, &nodes, &result);
     match applied {
-        Ok(((), warnings)) => api::with_message(Nothing {}, &warnings),
+        Ok(Done { nodes, warnings }) => api::with_message(Nodes { nodes }, &warnings),
         Err(error) => api::refused(&error),
     }
 }
@@ -46,7 +46,7 @@ async fn change(view: View, request: &mut Request) -> Result<Change, HttpError> 
             channel: Some(channel),
         },
         (View::Node(node), _) => {
-            let body: Body = body(request).await?;
+            let body: Body = body(request, BODY_BYTES_MAX).await?;
             Change::Tombstone {
                 topic: valid(body.topic, "INVALID_TOPIC")?,
                 node,
@@ -64,7 +64,7 @@ async fn change(view: View, request: &mut Request) -> Result<Change, HttpError> 
         },
         // Views of many things, of which only topics can be posted to.
         (View::Topics | View::Nodes | View::Counter, _) => {
-            let body: Body = body(request).await?;
+            let body: Body = body(request, BODY_BYTES_MAX).await?;
             let topic = valid(body.topic, "INVALID_TOPIC")?;
             let channel = match body.channel {
                 none if none.is_empty() => None,
@@ -76,7 +76,8 @@ async fn change(view: View, request: &mut Request) -> Result<Change, HttpError> 
 }
 
 async fn verb(request: &mut Request) -> Result<Verb, HttpError> {
-    match body(request).await?.action.as_str() {
+    let body: Body = body(request, BODY_BYTES_MAX).await?;
+    match body.action.as_str() {
         "pause" => Ok(Verb::Pause),
         "unpause" => Ok(Verb::Unpause),
         "empty" => Ok(Verb::Empty),
@@ -91,7 +92,7 @@ fn valid(name: String, code: &'static str) -> Result<String, HttpError> {
     }
 }
 
-/// What a body may say. Its `Content-Type` is not looked at: scripts send any.
+/// What a body may say.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -100,47 +101,30 @@ struct Body {
     action: String,
 }
 
-async fn body(request: &mut Request) -> Result<Body, HttpError> {
-    let bytes = request.body(BODY_BYTES_MAX).await;
-    let bytes = bytes.map_err(|error| error.answer("BODY_TOO_LARGE"))?;
-    serde_json::from_slice(&bytes).map_err(|_| HttpError::bad_request("INVALID_BODY"))
-}
-
-/// Writes down what was done by whom, and has others told of it.
-fn record(admin: &Admin, change: &Change, request: &Request, result: &str) {
-    let user = admin.access.user(request.headers(), request.peer_ip());
-    let user = user.unwrap_or_default();
+/// Writes down what was done by whom.
+fn record(
+    admin: &Admin,
+    visitor: &Visitor,
+    change: &Change,
+    request: &Request,
+    nodes: &[String],
+    result: &str,
+) {
     let (topic, channel, node) = match change {
         Change::Create { topic, channel }
         | Change::Delete { topic, channel }
         | Change::Do { topic, channel, .. } => (topic, channel.as_deref(), ""),
         Change::Tombstone { topic, node } => (topic, None, node.as_str()),
     };
-    let peer = request.peer();
     for &action in actions(change) {
-        let channel = channel
-            .filter(|_| action != "create_topic")
-            .unwrap_or_default();
-        info!(
-            action,
-            topic, channel, node, user, peer, result, "cluster changed"
-        );
-        let Some(notifier) = &admin.notifier else {
-            continue;
-        };
-        notifier.notify(Notification {
-            action,
-            topic: topic.clone(),
-            channel: channel.to_owned(),
-            node: node.to_owned(),
-            timestamp: unix_seconds(),
-            user: user.to_owned(),
-            remote_ip: peer.to_owned(),
-            user_agent: header(request.headers(), &USER_AGENT).to_owned(),
-            url: url(request),
-            via: notifier.via().to_owned(),
-            result: result.to_owned(),
-        });
+        let channel = channel.filter(|_| action != "create_topic");
+        let mut deed = deed(visitor, request, action);
+        topic.clone_into(&mut deed.topic);
+        channel.unwrap_or_default().clone_into(&mut deed.channel);
+        node.clone_into(&mut deed.node);
+        nodes.clone_into(&mut deed.nodes);
+        result.clone_into(&mut deed.result);
+        admin.audit.record(deed);
     }
 }
 
@@ -163,25 +147,11 @@ fn actions(change: &Change) -> &'static [&'static str] {
     }
 }
 
-/// The URL as the browser had it.
-fn url(request: &Request) -> String {
-    let is_https = request
-        .headers()
-        .get("x-scheme")
-        .is_some_and(|scheme| scheme == "https");
-    let scheme = if is_https { "https" } else { "http" };
-    let host = header(request.headers(), &HOST);
-    format!("{scheme}://{host}{}", request.uri())
-}
-
-fn header<'h>(headers: &'h HeaderMap, name: &hyper::header::HeaderName) -> &'h str {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default()
-}
-
-/// An answer with nothing but its message.
+/// The nodes on which it was done, or tried.
 #[derive(serde::Serialize)]
-struct Nothing {}
+struct Nodes {
+    nodes: Vec<String>,
+}
 
 /// Two names and an action, and a lot of room.
 const BODY_BYTES_MAX: usize = 64 << 10;

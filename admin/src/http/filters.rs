@@ -16,10 +16,10 @@ pub(super) fn count(count: &i64, _: &dyn askama::Values) -> askama::Result<Strin
     Ok(grouped(*count))
 }
 
-/// A rate, with a digit after the point where it is small; a dash where there is none.
+/// A rate, with a digit after the point where it is small.
 #[askama::filter_fn]
-pub(super) fn rate(rate: &Option<f64>, _: &dyn askama::Values) -> askama::Result<String> {
-    Ok(rate.map_or_else(|| "–".to_owned(), per_second))
+pub(super) fn rate(rate: &f64, _: &dyn askama::Values) -> askama::Result<String> {
+    Ok(per_second(*rate))
 }
 
 /// Nanoseconds as an age: `5m 26s`.

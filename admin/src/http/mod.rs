@@ -2,40 +2,63 @@
 //!
 //! | request (below the base path) | answer | in |
 //! | --- | --- | --- |
-//! | GET `/ping`, `/style.css` | is it there; how pages look | here |
+//! | GET `/ping` | is it there | here |
+//! | GET `/static/…` | what pages are made with | `assets.rs` |
 //! | GET `/`, `/topics…`, `/nodes…` | pages | `pages.rs` |
 //! | GET `/api/topics…`, `/api/nodes…`, `/api/counter` | the same as JSON, for scripts | `api.rs` |
-//! | POST and DELETE `/api/…` | changes | `actions.rs` |
-//! | GET, PUT `/config/log_level` | how much is logged | `config.rs` |
+//! | POST and DELETE of these | changes | `actions.rs` |
+//! | `/api/history`, `live`, `alerts`, `audit`, `search` | what has been seen and done | `observe.rs` |
+//! | `/api/lookup`, `consumers`, `publishers`, `impact` | who is connected, who knows what | `explain.rs` |
+//! | `/api/peek`, `publish` | messages | `messages.rs` |
+//! | `/api/login`, `logout`, `me` | who one is | `login.rs` |
+//! | GET, PUT `/config/…`; `/metrics`; `/render`, `/api/graphite` | | `config.rs`, `metrics.rs`, `graphite.rs` |
+//!
+//! A request passes four guards before it is looked at: the name that we are reached by, the path and its methods, the proof
+//! that a page of ours made a browser send it, and the role that it takes.
 //!
 //! Sizes, deadlines and the refusal of what other sites make browsers send are `client::daemon::http`'s.
 
 mod actions;
 mod api;
+mod assets;
 mod config;
+mod explain;
 mod filters;
+mod graphite;
+mod login;
+mod messages;
+mod metrics;
+mod observe;
 mod pages;
 mod target;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use client::daemon::http::{self, HttpError, Limits, Request, Response, Router};
+use client::daemon::http::{self, HttpError, Limits, Query, Request, Response, Router};
 use client::daemon::listen::Listener;
 use client::daemon::log::LogHandle;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, LOCATION,
+    REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use hyper::{Method, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::access::Access;
-use crate::cluster::{Cluster, ClusterError};
-use crate::notify::Notifier;
-use crate::rates::Rates;
-use target::Target;
+use crate::access::{Access, Visitor, lacks_proof};
+use crate::audit::Audit;
+use crate::cluster::upstream::Upstream;
+use crate::cluster::{Cluster, ClusterError, unix_seconds};
+use crate::history::History;
+use crate::live::{Hub, Scene};
+use crate::notify::Notification;
+use crate::options::{ConfigValue, Graphite, Statsd};
+use crate::people::People;
+use target::{Ours, Target};
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -44,8 +67,17 @@ pub(crate) struct Admin {
     pub(crate) base_path: String,
     pub(crate) access: Access,
     pub(crate) cluster: Cluster,
-    pub(crate) notifier: Option<Notifier>,
-    pub(crate) rates: Rates,
+    /// Asks others than nodes.
+    pub(crate) upstream: Upstream,
+    pub(crate) audit: Audit,
+    pub(crate) history: Arc<History>,
+    pub(crate) scene: Scene,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) people: People,
+    pub(crate) graphite: Option<Graphite>,
+    pub(crate) statsd: Statsd,
+    pub(crate) dev_static_dir: Option<PathBuf>,
+    pub(crate) config: BTreeMap<&'static str, ConfigValue>,
     pub(crate) log: LogHandle,
 }
 
@@ -73,14 +105,18 @@ fn routes() -> Router<Admin> {
         Method::OPTIONS,
         Method::PATCH,
     ];
-    let router = Router::new();
+    let router = GUARDS
+        .into_iter()
+        .fold(Router::new(), |router, (name, value)| {
+            router.with_header(name, HeaderValue::from_static(value))
+        });
     methods
         .into_iter()
         .fold(router, |router, method| router.route(method, "*", handle))
 }
 
 async fn handle(admin: Arc<Admin>, request: Request) -> Result<Response, HttpError> {
-    Ok(guarded(answer(&admin, request).await))
+    Ok(answer(&admin, request).await)
 }
 
 async fn answer(admin: &Admin, request: Request) -> Response {
@@ -108,34 +144,115 @@ async fn answer(admin: &Admin, request: Request) -> Response {
     if !allowed.contains(request.method()) {
         return without_handler(&allowed, request.method());
     }
-    match target {
+    if lacks_proof(request.method(), request.headers()) {
+        let code = "NO_PROOF: a browser has to send X-Requested-With";
+        return Response::error(StatusCode::FORBIDDEN, code);
+    }
+    let visitor = admin.access.visitor(request.headers(), request.peer_ip());
+    if let Some(role) = target.role(request.method()) {
+        match visitor.role {
+            None if target.is_page() => return redirect_to_login(admin),
+            None => return Response::error(StatusCode::UNAUTHORIZED, "LOGIN_REQUIRED"),
+            Some(actual) if actual < role => {
+                return Response::error(StatusCode::FORBIDDEN, "FORBIDDEN");
+            }
+            Some(_) => {}
+        }
+    }
+    let answered = dispatch(admin, target, &visitor, request).await;
+    answered.unwrap_or_else(Response::from)
+}
+
+/// Answers what may be asked.
+async fn dispatch(
+    admin: &Admin,
+    target: Target,
+    visitor: &Visitor,
+    request: Request,
+) -> Result<Response, HttpError> {
+    Ok(match target {
         Target::Ping => Response::plain("OK"),
-        Target::Style => style(),
-        Target::LogLevel => config::log_level(admin, request)
-            .await
-            .unwrap_or_else(Response::from),
+        Target::Static(name) => assets::serve(admin, &name).await?,
+        Target::Config(option) => config::serve(admin, &option, request).await?,
+        Target::Metrics => metrics::show(admin),
+        Target::Render => graphite::render(admin, &request).await?,
+        Target::LoginPage => pages::login(admin),
         Target::Page(view) => pages::show(admin, &view).await,
         Target::Api(view) if *request.method() == Method::GET => {
             api::read(admin, &view, &request).await
         }
-        Target::Api(view) => actions::act(admin, view, request).await,
+        Target::Api(view) => actions::act(admin, visitor, view, request).await,
+        Target::Ours(ours) => match ours {
+            Ours::Me => login::me(admin, visitor),
+            Ours::Login => login::login(admin, request).await?,
+            Ours::Logout => login::logout(admin, visitor, &request),
+            Ours::Graphite => graphite::rate(admin, &request).await?,
+            Ours::History => observe::history(admin, &request)?,
+            Ours::Live => observe::live(admin, &request).await?,
+            Ours::Alerts => observe::alerts(admin),
+            Ours::Silence => observe::silence(admin, visitor, request).await?,
+            Ours::Audit => observe::audit(admin, &request)?,
+            Ours::Search => observe::search(admin, &request)?,
+            Ours::Lookup => explain::lookup(admin).await,
+            Ours::Consumers => explain::consumers(admin, &request).await?,
+            Ours::Publishers => explain::publishers(admin, &request).await?,
+            Ours::Impact => explain::impact(admin, &request).await?,
+            Ours::Peek => messages::peek(admin, visitor, &request).await?,
+            Ours::Publish => messages::publish(admin, visitor, request).await?,
+        },
+    })
+}
+
+fn redirect_to_login(admin: &Admin) -> Response {
+    let location = format!("{}/login", admin.base_path);
+    let location = HeaderValue::try_from(location).expect("a base path is plain characters");
+    let response = Response::empty().with_status(StatusCode::SEE_OTHER);
+    response.with_header(LOCATION, location)
+}
+
+/// The body as JSON of this form. Its `Content-Type` is not looked at: scripts send any.
+async fn body<T: DeserializeOwned>(
+    request: &mut Request,
+    bytes_max: usize,
+) -> Result<T, HttpError> {
+    let bytes = request.body(bytes_max).await;
+    let bytes = bytes.map_err(|error| error.answer("BODY_TOO_LARGE"))?;
+    serde_json::from_slice(&bytes).map_err(|_| HttpError::bad_request("INVALID_BODY"))
+}
+
+/// An argument of the query that has to be there.
+fn required(query: &Query, name: &str, missing: &'static str) -> Result<String, HttpError> {
+    let value = query.get(name).filter(|value| !value.is_empty());
+    value
+        .map(str::to_owned)
+        .ok_or(HttpError::bad_request(missing))
+}
+
+/// What is to be written down of a request.
+fn deed(visitor: &Visitor, request: &Request, action: &'static str) -> Notification {
+    Notification {
+        action,
+        timestamp: unix_seconds(),
+        user: visitor.user.clone(),
+        remote_ip: request.peer().to_owned(),
+        user_agent: header(request.headers(), &USER_AGENT).to_owned(),
+        url: url(request),
+        ..Notification::default()
     }
 }
 
-/// Adds what keeps browsers from doing more with an answer than showing it.
-fn guarded(response: Response) -> Response {
-    response
-        .with_header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
-        .with_header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
-        .with_header(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"))
-        .with_header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
-        .with_header(OPENER_POLICY, HeaderValue::from_static("same-origin"))
-        .with_header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
+/// The URL as the browser had it.
+fn url(request: &Request) -> String {
+    let scheme = request.headers().get("x-scheme");
+    let is_https = scheme.is_some_and(|scheme| scheme == "https");
+    let scheme = if is_https { "https" } else { "http" };
+    let host = header(request.headers(), &HOST);
+    format!("{scheme}://{host}{}", request.uri())
 }
 
-fn style() -> Response {
-    let css = HeaderValue::from_static("text/css; charset=utf-8");
-    Response::plain(include_str!("../../assets/style.css")).with_header(CONTENT_TYPE, css)
+fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
 }
 
 fn redirect(path: &str, request: &Request) -> Response {
@@ -175,7 +292,7 @@ fn not_found() -> Response {
 }
 
 /// The status and the message for a view that cannot be shown.
-fn told(error: &ClusterError) -> (StatusCode, String) {
+pub(crate) fn told(error: &ClusterError) -> (StatusCode, String) {
     match error {
         ClusterError::Unanswered(failures) => (
             StatusCode::BAD_GATEWAY,
@@ -185,6 +302,19 @@ fn told(error: &ClusterError) -> (StatusCode, String) {
     }
 }
 
-/// Everything comes from us: no scripts, no frames, no pictures, nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+/// What keeps browsers from doing more with an answer than they are meant to. All comes from us; nothing is written in line,
+/// and nobody frames a page.
+const GUARDS: [(HeaderName, &str); 6] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (CACHE_CONTROL, "no-cache"),
+];

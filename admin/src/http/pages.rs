@@ -1,6 +1,6 @@
 //! What people see: pages made here, complete without a script. A page is a table or two; who did not answer stands above.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
 
 use askama::Template;
 use client::daemon::http::Response;
@@ -9,7 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use super::target::View;
 use super::{Admin, filters, told};
 use crate::cluster::{Channel, Client, ClusterError, Node, NodeDetail, Topic, Warnings};
-use crate::rates::PerSecond;
+use crate::sample::{Figures, TopicSample};
 
 /// Answers a GET for a page; where there is nothing to show, with a page that says why.
 pub(super) async fn show(admin: &Admin, view: &View) -> Response {
@@ -31,34 +31,33 @@ pub(super) async fn show(admin: &Admin, view: &View) -> Response {
 }
 
 async fn overview(admin: &Admin) -> Result<Response, ClusterError> {
-    let (topics, warnings) = admin.cluster.overview().await?;
-    let sum = |count: fn(&TopicLine) -> i64, lines: &[TopicLine]| {
-        lines.iter().map(count).fold(0, i64::saturating_add)
-    };
-    let rates = rates(admin, &topics, &warnings);
-    let line = |topic: Topic| TopicLine::new(rates.get(&topic.topic_name).copied(), topic);
-    let lines: Vec<TopicLine> = topics.into_iter().map(line).collect();
+    let (names, warnings) = admin.cluster.topics().await?;
+    let sample = admin.scene.sample();
+    let mut lines: BTreeMap<String, TopicLine> = BTreeMap::new();
+    // Some are on no node; of others, nsqlookupds have not heard yet.
+    for name in names.into_iter().chain(sample.topics.keys().cloned()) {
+        let line = TopicLine {
+            name: name.clone(),
+            topic: sample.topics.get(&name).cloned().unwrap_or_default(),
+        };
+        lines.insert(name, line);
+    }
     let page = OverviewPage {
         frame: Frame::new(admin, "Topics", "topics", &warnings),
-        depth: sum(|line| line.topic.depth, &lines),
-        channel_depth: sum(|line| line.channel_depth, &lines),
-        in_flight: sum(|line| line.in_flight, &lines),
-        messages: sum(|line| line.topic.message_count, &lines),
-        topics: lines,
+        total: sample.total,
+        messages: sample.message_count,
+        topics: lines.into_values().collect(),
     };
     Ok(rendered(&page))
 }
 
-/// How fast topics are published to, as far as it is known.
-fn rates(admin: &Admin, topics: &[Topic], warnings: &Warnings) -> PerSecond {
-    if !warnings.is_empty() {
-        admin.rates.forget();
-        return PerSecond::new();
-    }
-    let counts = topics
-        .iter()
-        .map(|topic| (topic.topic_name.clone(), topic.message_count));
-    admin.rates.observe(Instant::now(), counts.collect())
+/// The page to log in on.
+pub(super) fn login(admin: &Admin) -> Response {
+    let page = ErrorPage {
+        frame: Frame::new(admin, "Log in", "", &Warnings::default()),
+        message: "Log in to see the cluster.".to_owned(),
+    };
+    rendered(&page)
 }
 
 async fn topic(admin: &Admin, name: &str) -> Result<Response, ClusterError> {
@@ -141,28 +140,8 @@ impl<'a> Frame<'a> {
 
 /// A topic in the overview.
 struct TopicLine {
-    channel_depth: i64,
-    in_flight: i64,
-    clients: i64,
-    /// Messages published a second, if known.
-    rate: Option<f64>,
-    topic: Topic,
-}
-
-impl TopicLine {
-    fn new(rate: Option<f64>, topic: Topic) -> Self {
-        let sum = |count: fn(&Channel) -> i64| {
-            let channels = topic.channels.iter().flatten();
-            channels.map(count).fold(0, i64::saturating_add)
-        };
-        Self {
-            channel_depth: sum(|channel| channel.depth),
-            in_flight: sum(|channel| channel.in_flight_count),
-            clients: sum(|channel| channel.client_count),
-            rate,
-            topic,
-        }
-    }
+    name: String,
+    topic: TopicSample,
 }
 
 #[derive(Template)]
@@ -170,9 +149,7 @@ impl TopicLine {
 struct OverviewPage<'a> {
     frame: Frame<'a>,
     topics: Vec<TopicLine>,
-    depth: i64,
-    channel_depth: i64,
-    in_flight: i64,
+    total: Figures,
     messages: i64,
 }
 

@@ -3,16 +3,27 @@
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::session::Role;
+
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Ping,
-    Style,
-    LogLevel,
+    /// A file that pages are made with.
+    Static(String),
+    /// A setting.
+    Config(String),
+    Metrics,
+    /// A graph of Graphite.
+    Render,
+    /// The page to log in on.
+    LoginPage,
     /// Shown to people.
     Page(View),
     /// Told to scripts.
     Api(View),
+    /// Told to scripts and to our own pages; the reference has none of it.
+    Ours(Ours),
 }
 
 /// A view of the cluster. Names are as they were given: no more than text.
@@ -27,6 +38,27 @@ pub(super) enum View {
     Counter,
 }
 
+/// What only this nsqadmin tells and does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ours {
+    Me,
+    Login,
+    Logout,
+    Graphite,
+    History,
+    Live,
+    Alerts,
+    Silence,
+    Audit,
+    Search,
+    Lookup,
+    Consumers,
+    Publishers,
+    Impact,
+    Peek,
+    Publish,
+}
+
 impl Target {
     /// Reads a path without its base path. Each part is percent-decoded once, so that `%23` is the `#` of `#ephemeral` and
     /// `%2F` is a slash in a name.
@@ -39,9 +71,15 @@ impl Target {
         match parts[..] {
             [""] => Some(Self::Page(View::Topics)),
             ["ping"] => Some(Self::Ping),
-            ["style.css"] => Some(Self::Style),
-            ["config", "log_level"] => Some(Self::LogLevel),
-            ["api", ref rest @ ..] => View::parse(rest).map(Self::Api),
+            ["metrics"] => Some(Self::Metrics),
+            ["render"] => Some(Self::Render),
+            ["login"] => Some(Self::LoginPage),
+            ["static", name] => Some(Self::Static(name.to_owned())),
+            ["config", option] => Some(Self::Config(option.to_owned())),
+            ["api", ref rest @ ..] => {
+                let ours = Ours::parse(rest).map(Self::Ours);
+                ours.or_else(|| View::parse(rest).map(Self::Api))
+            }
             ref parts => {
                 let view = View::parse(parts).filter(|view| *view != View::Counter);
                 view.map(Self::Page)
@@ -57,9 +95,56 @@ impl Target {
                 vec![Method::GET, Method::POST, Method::DELETE]
             }
             Self::Api(View::Node(_)) => vec![Method::GET, Method::DELETE],
-            Self::LogLevel => vec![Method::GET, Method::PUT],
+            Self::Config(_) => vec![Method::GET, Method::PUT],
+            Self::Ours(Ours::Login | Ours::Logout | Ours::Silence | Ours::Publish) => {
+                vec![Method::POST]
+            }
             _ => vec![Method::GET],
         }
+    }
+
+    /// What somebody has to be to ask for it with this method; `None` where anybody may.
+    pub(super) fn role(&self, method: &Method) -> Option<Role> {
+        match self {
+            // Settings have their own guard, by address. Figures are for a Prometheus, which has no session.
+            Self::Ping | Self::Static(_) | Self::Config(_) | Self::Metrics | Self::LoginPage => {
+                None
+            }
+            Self::Ours(Ours::Me | Ours::Login | Ours::Logout) => None,
+            Self::Ours(Ours::Peek | Ours::Publish) => Some(Role::Publisher),
+            Self::Ours(Ours::Silence | Ours::Audit) => Some(Role::Admin),
+            Self::Api(_) if *method != Method::GET => Some(Role::Admin),
+            Self::Api(_) | Self::Page(_) | Self::Ours(_) | Self::Render => Some(Role::ReadOnly),
+        }
+    }
+
+    /// True if people look at it.
+    pub(super) fn is_page(&self) -> bool {
+        matches!(self, Self::Page(_))
+    }
+}
+
+impl Ours {
+    fn parse(parts: &[&str]) -> Option<Self> {
+        Some(match *parts {
+            ["me"] => Self::Me,
+            ["login"] => Self::Login,
+            ["logout"] => Self::Logout,
+            ["graphite"] => Self::Graphite,
+            ["history"] => Self::History,
+            ["live"] => Self::Live,
+            ["alerts"] => Self::Alerts,
+            ["alerts", "silence"] => Self::Silence,
+            ["audit"] => Self::Audit,
+            ["search"] => Self::Search,
+            ["lookup"] => Self::Lookup,
+            ["consumers"] => Self::Consumers,
+            ["publishers"] => Self::Publishers,
+            ["impact"] => Self::Impact,
+            ["peek"] => Self::Peek,
+            ["publish"] => Self::Publish,
+            _ => return None,
+        })
     }
 }
 
@@ -111,6 +196,9 @@ mod tests {
                 Target::Api(View::Node("h:4151".into())),
             ),
             ("/api/counter", Target::Api(View::Counter)),
+            ("/api/peek", Target::Ours(Ours::Peek)),
+            ("/api/alerts/silence", Target::Ours(Ours::Silence)),
+            ("/static/..%2fx", Target::Static("../x".into())),
         ] {
             assert_eq!(Target::parse(path), Some(target), "{path}");
         }

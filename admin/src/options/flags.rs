@@ -42,7 +42,7 @@ pub struct Flags {
     /// Path in front of every page and of the API.
     #[arg(long, default_value = "/")]
     pub base_path: String,
-    /// Directory with static files in place of the built-in ones; not supported.
+    /// Directory whose files are served under /static, in place of the built-in ones.
     #[arg(long, default_value = "")]
     pub dev_static_dir: String,
 
@@ -58,16 +58,16 @@ pub struct Flags {
     /// Longest time for a whole request to one of them, above 0.
     #[arg(long, default_value = "5s")]
     pub http_client_request_timeout: GoDuration,
-    /// Do not check certificates; not supported yet.
+    /// Do not check certificates of nodes: whoever sits in between can read and change everything.
     #[arg(long)]
     pub http_client_tls_insecure_skip_verify: bool,
-    /// PEM file with authorities; not supported yet.
+    /// PEM file with the authorities that nodes' certificates must come from, in place of the system's.
     #[arg(long, default_value = "")]
     pub http_client_tls_root_ca_file: String,
-    /// PEM file with the certificate to show; not supported yet.
+    /// PEM file with the certificate to show to nodes; needs --http-client-tls-key.
     #[arg(long, default_value = "")]
     pub http_client_tls_cert: String,
-    /// PEM file with its key; not supported yet.
+    /// PEM file with its key.
     #[arg(long, default_value = "")]
     pub http_client_tls_key: String,
 
@@ -80,26 +80,26 @@ pub struct Flags {
     /// User who may change things, repeatable; without any, everybody may.
     #[arg(long)]
     pub admin_user: Vec<String>,
-    /// http:// URL that is told, by POST, what was changed.
+    /// URL that is told, by POST, what was changed.
     #[arg(long, default_value = "")]
     pub notification_http_endpoint: String,
 
-    /// Graphite to draw graphs with; not supported yet.
+    /// http:// or https:// URL of Graphite, for /api/graphite and --proxy-graphite.
     #[arg(long, default_value = "")]
     pub graphite_url: String,
-    /// Fetch graphs through nsqadmin; not supported yet.
+    /// Pass /render on to --graphite-url.
     #[arg(long)]
     pub proxy_graphite: bool,
-    /// Prefix of figures in Graphite, %s for the node; without effect.
+    /// Prefix of figures in Graphite, %s for the node; as nsqd's.
     #[arg(long, default_value = "nsq.%s")]
     pub statsd_prefix: String,
-    /// Key of a counter in Graphite; without effect.
+    /// Key of a counter in Graphite, %s for its name.
     #[arg(long, default_value = "stats.counters.%s.count")]
     pub statsd_counter_format: String,
-    /// Key of a gauge in Graphite; without effect.
+    /// Key of a gauge in Graphite, %s for its name.
     #[arg(long, default_value = "stats.gauges.%s")]
     pub statsd_gauge_format: String,
-    /// Time between nsqd's pushes to statsd; without effect.
+    /// Time between nsqd's pushes to statsd, above 0.
     #[arg(long, default_value = "1m")]
     pub statsd_interval: GoDuration,
 
@@ -110,4 +110,23 @@ pub struct Flags {
     /// Range of addresses from which --acl-http-header is believed, repeatable: 127.0.0.1/8.
     #[arg(long)]
     pub trusted_proxy: Vec<String>,
+
+    /// Time between two looks at every nsqd, 100ms to 1m; history and alerts are made of them.
+    #[arg(long, default_value = "2s")]
+    pub sample_interval: GoDuration,
+    /// Keep no history.
+    #[arg(long)]
+    pub no_history: bool,
+    /// Most topics, channels and nodes together that history is kept of; each takes up to 39 KiB.
+    #[arg(long, default_value_t = 5000)]
+    pub history_series_max: usize,
+    /// Most browsers that may watch live figures at a time.
+    #[arg(long, default_value_t = 256)]
+    pub live_viewers_max: usize,
+    /// File with a line user:role:hash for everybody who may log in; see nsqadmin hash-password.
+    #[arg(long, default_value = "")]
+    pub password_file: String,
+    /// Longest time for which a login holds, above 0.
+    #[arg(long, default_value = "12h")]
+    pub session_timeout: GoDuration,
 }

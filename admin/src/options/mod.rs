@@ -1,11 +1,17 @@
 //! How nsqadmin is to run: [`Flags`] as given, then [`Options`], which cannot be wrong.
 //!
-//! Every flag of the reference is accepted. One that asks for what is not there yet (TLS to nodes, Graphite) is refused
-//! rather than ignored.
+//! Every flag of the reference is accepted, and some of our own.
 
+mod config;
 mod flags;
+mod graphite;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use client::tls::{ClientConfig, ClientTls};
 
 use client::daemon::{duration::GoDuration, log::LogLevel};
 use hyper::Uri;
@@ -14,7 +20,9 @@ use hyper::header::HeaderName;
 use crate::cidr::Cidr;
 use crate::error::OptionsError;
 
+pub use config::ConfigValue;
 pub use flags::{DAEMON, Flags};
+pub use graphite::{Graphite, Statsd};
 
 /// Checked settings. Names and meanings are those of the flags; defaults are in their help.
 #[derive(Clone, Debug)]
@@ -45,9 +53,34 @@ pub struct Options {
     pub allow_config_from_cidr: Option<Cidr>,
     /// Names in `Host` that are ours, in lower case, besides addresses, `localhost` and the host's name.
     pub allowed_hosts: Vec<String>,
-    /// Who is told of changes: an `http://` URL with a host.
+    /// Who is told of changes: an `http://` or `https://` URL with a host.
     pub notification_http_endpoint: Option<Uri>,
+    /// How nodes are asked over TLS; `None` where the system has no authorities and no flag names any.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// Where files under `/static` come from, if they are not the built-in ones.
+    pub dev_static_dir: Option<PathBuf>,
+    /// Where graphs come from, if there are any.
+    pub graphite: Option<Graphite>,
+    /// How figures are called in Graphite.
+    pub statsd: Statsd,
+    /// Time between two samples, [`SAMPLE_INTERVAL_MIN`] to [`SAMPLE_INTERVAL_MAX`].
+    pub sample_interval: Duration,
+    /// Most series that history is kept of; 0 for no history.
+    pub history_series_max: usize,
+    /// Most viewers of live figures at a time.
+    pub live_viewers_max: usize,
+    /// Who may log in; `None` where nobody has to.
+    pub password_file: Option<PathBuf>,
+    /// Longest time for which a login holds, above 0.
+    pub session_timeout: Duration,
+    /// What `/config` tells, by key of the configuration file, as it was at the start.
+    pub config: BTreeMap<&'static str, ConfigValue>,
 }
+
+/// Faster, and nodes would do little else than answer.
+pub const SAMPLE_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Slower, and there would be no rate of the moment.
+pub const SAMPLE_INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 /// Where knowledge of the cluster comes from: addresses as `host:port`, never none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,17 +92,30 @@ pub enum Sources {
 }
 
 impl Options {
-    /// Checks `flags`. Opens and resolves nothing: a name that has no address yet may have one later.
+    /// Checks `flags`. Reads files for TLS, and resolves nothing: a name that has no address yet may have one later.
     ///
     /// # Errors
     ///
-    /// The first flag that is out of range, or asks for what is not there yet.
+    /// The first flag that is out of range, or names a file that cannot be used.
     pub fn check(flags: Flags) -> Result<Self, OptionsError> {
-        refuse_unsupported(&flags)?;
         let trusted = flags.trusted_proxy.iter();
         let trusted = trusted.filter_map(|range| cidr("trusted-proxy", range).transpose());
         let allowed_hosts = flags.allowed_host.iter();
         Ok(Self {
+            config: config::values(&flags),
+            tls: tls(&flags)?,
+            graphite: graphite::graphite(&flags)?,
+            statsd: graphite::statsd(&flags)?,
+            sample_interval: sample_interval(flags.sample_interval)?,
+            history_series_max: if flags.no_history {
+                0
+            } else {
+                flags.history_series_max
+            },
+            live_viewers_max: flags.live_viewers_max,
+            password_file: path(flags.password_file.as_str()),
+            session_timeout: above_zero("session-timeout", flags.session_timeout)?,
+            dev_static_dir: path(flags.dev_static_dir.as_str()),
             sources: sources(&flags)?,
             log_level: flags.log_level,
             hostname: hostname(),
@@ -105,31 +151,40 @@ impl Options {
     }
 }
 
-/// Refuses the first flag that asks for a function that is not there yet.
-fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
-    let if_set = |set: bool| if set { "true" } else { "" };
-    let asked = [
-        ("dev-static-dir", flags.dev_static_dir.as_str()),
-        (
-            "http-client-tls-insecure-skip-verify",
-            if_set(flags.http_client_tls_insecure_skip_verify),
-        ),
-        (
-            "http-client-tls-root-ca-file",
-            &flags.http_client_tls_root_ca_file,
-        ),
-        ("http-client-tls-cert", &flags.http_client_tls_cert),
-        ("http-client-tls-key", &flags.http_client_tls_key),
-        ("graphite-url", &flags.graphite_url),
-        ("proxy-graphite", if_set(flags.proxy_graphite)),
-    ];
-    match asked.into_iter().find(|(_, value)| !value.is_empty()) {
-        Some((flag, value)) => Err(OptionsError::NotSupported {
-            flag,
-            value: value.to_owned(),
-        }),
-        None => Ok(()),
+/// What TLS to nodes is done with. Without any flag for it, the lack of authorities is no reason not to start.
+fn tls(flags: &Flags) -> Result<Option<Arc<ClientConfig>>, OptionsError> {
+    let tls = ClientTls {
+        root_ca_file: path(&flags.http_client_tls_root_ca_file),
+        cert_file: path(&flags.http_client_tls_cert),
+        key_file: path(&flags.http_client_tls_key),
+        insecure_skip_verify: flags.http_client_tls_insecure_skip_verify,
+        ..ClientTls::default()
+    };
+    let half = |needs, by| Err(OptionsError::Half { needs, by });
+    match (&tls.cert_file, &tls.key_file) {
+        (Some(_), None) => return half("http-client-tls-key", "http-client-tls-cert"),
+        (None, Some(_)) => return half("http-client-tls-cert", "http-client-tls-key"),
+        _ => {}
     }
+    let is_asked_for =
+        tls.root_ca_file.is_some() || tls.cert_file.is_some() || tls.insecure_skip_verify;
+    match tls.build() {
+        Ok(config) => Ok(Some(config)),
+        Err(_) if !is_asked_for => Ok(None),
+        Err(error) => Err(OptionsError::Tls(error.to_string())),
+    }
+}
+
+fn path(given: &str) -> Option<PathBuf> {
+    (!given.is_empty()).then(|| given.into())
+}
+
+fn sample_interval(given: GoDuration) -> Result<Duration, OptionsError> {
+    if (SAMPLE_INTERVAL_MIN..=SAMPLE_INTERVAL_MAX).contains(&given.0) {
+        return Ok(given.0);
+    }
+    let value = given.to_string();
+    Err(not_allowed("sample-interval", &value, "100ms to 1m"))
 }
 
 fn sources(flags: &Flags) -> Result<Sources, OptionsError> {
@@ -147,9 +202,7 @@ fn sources(flags: &Flags) -> Result<Sources, OptionsError> {
 fn addresses(flag: &'static str, given: &[String]) -> Result<Vec<String>, OptionsError> {
     let mut addresses: Vec<String> = Vec::new();
     for address in given {
-        let parts = address.rsplit_once(':');
-        let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
-        if !parts.is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok()) {
+        if !is_address(address) {
             return Err(not_allowed(flag, address, "host:port, without http://"));
         }
         if !addresses.contains(address) {
@@ -187,14 +240,30 @@ fn cidr(flag: &'static str, given: &str) -> Result<Option<Cidr>, OptionsError> {
 }
 
 fn endpoint(given: &str) -> Result<Option<Uri>, OptionsError> {
+    let allowed = "an http:// or https:// URL";
+    url("notification-http-endpoint", given, allowed)
+}
+
+fn url(
+    flag: &'static str,
+    given: &str,
+    allowed: &'static str,
+) -> Result<Option<Uri>, OptionsError> {
     if given.is_empty() {
         return Ok(None);
     }
     let uri: Option<Uri> = given.parse().ok();
-    let uri = uri.filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
-    let allowed = "an http:// URL (https is not supported yet)";
-    let refused = || not_allowed("notification-http-endpoint", given, allowed);
-    uri.map(Some).ok_or_else(refused)
+    let is_web = |uri: &Uri| ["http", "https"].contains(&uri.scheme_str().unwrap_or_default());
+    let uri = uri.filter(|uri| is_web(uri) && uri.host().is_some());
+    uri.map(Some)
+        .ok_or_else(|| not_allowed(flag, given, allowed))
+}
+
+/// True for `host:port` without a scheme, a path or a user.
+pub(crate) fn is_address(address: &str) -> bool {
+    let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
+    let parts = address.rsplit_once(':');
+    parts.is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
 }
 
 fn above_zero(flag: &'static str, value: GoDuration) -> Result<Duration, OptionsError> {

@@ -99,7 +99,12 @@ fn wrong_values_are_refused_with_what_is_allowed() {
         ("--allow-config-from-cidr=10.0.0.0", "range"),
         ("--trusted-proxy=10.0.0.0/99", "range"),
         ("--acl-http-header=a b", "header"),
-        ("--notification-http-endpoint=https://hook", "http://"),
+        ("--graphite-url=graphite", "http://"),
+        ("--proxy-graphite=true", "--graphite-url"),
+        ("--sample-interval=10ms", "100ms to 1m"),
+        ("--sample-interval=2m", "100ms to 1m"),
+        ("--session-timeout=0", "above 0"),
+        ("--statsd-interval=0", "above 0"),
         ("--notification-http-endpoint=hook", "http://"),
     ] {
         let error = check(&[LOOKUPD, word]).expect_err(word).to_string();
@@ -109,17 +114,48 @@ fn wrong_values_are_refused_with_what_is_allowed() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused_and_not_ignored() {
-    for word in [
-        "--dev-static-dir=/srv",
-        "--http-client-tls-insecure-skip-verify",
-        "--http-client-tls-root-ca-file=ca.pem",
-        "--http-client-tls-cert=c.pem",
-        "--http-client-tls-key=k.pem",
-        "--graphite-url=http://graphite",
-        "--proxy-graphite",
+fn files_for_tls_are_read_at_the_start() {
+    for (words, part) in [
+        (
+            &["--http-client-tls-cert=c.pem"][..],
+            "--http-client-tls-key must be specified with --http-client-tls-cert",
+        ),
+        (
+            &["--http-client-tls-key=k.pem"],
+            "--http-client-tls-cert must be specified with --http-client-tls-key",
+        ),
+        (
+            &["--http-client-tls-root-ca-file=/nope/ca.pem"],
+            "/nope/ca.pem",
+        ),
+        (
+            &[
+                "--http-client-tls-cert=/nope/c",
+                "--http-client-tls-key=/nope/k",
+            ],
+            "/nope/c",
+        ),
     ] {
-        let error = check(&[LOOKUPD, word]).expect_err(word).to_string();
-        assert!(error.contains("not supported yet"), "{error}");
+        let words: Vec<&str> = [LOOKUPD].iter().chain(words).copied().collect();
+        let error = check(&words).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
     }
+    let options = check(&[LOOKUPD, "--http-client-tls-insecure-skip-verify"]).unwrap();
+    assert!(options.tls.is_some());
+}
+
+#[test]
+fn settings_are_told_without_the_secrets_in_urls() {
+    let options = check(&[
+        LOOKUPD,
+        "--graphite-url=https://user:canary@graphite:81/canary",
+        "--notification-http-endpoint=http://hook/canary",
+        "--proxy-graphite",
+    ])
+    .unwrap();
+    let text = format!("{:?}", options.config);
+    assert!(!text.contains("canary"), "{text}");
+    let url = ConfigValue::Text("https://graphite:81".to_owned());
+    assert_eq!(options.config["graphite_url"], url);
+    assert!(options.graphite.unwrap().is_proxied);
 }

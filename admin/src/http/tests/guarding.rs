@@ -35,7 +35,9 @@ async fn only_admins_act_and_only_from_where_their_name_is_believed() {
     let open = World::start(&[]).await;
     assert_eq!(act(&open, "Sec-Fetch-Site: cross-site\r\n").await, 403);
     assert_eq!(act(&open, "Origin: http://evil\r\n").await, 403);
-    assert_eq!(act(&open, "Origin: http://127.0.0.1\r\n").await, 200);
+    assert_eq!(act(&open, "Origin: http://127.0.0.1\r\n").await, 403);
+    let proof = "Origin: http://127.0.0.1\r\nX-Requested-With: nsqadmin\r\n";
+    assert_eq!(act(&open, proof).await, 200);
 }
 
 #[tokio::test]
@@ -43,7 +45,7 @@ async fn every_answer_keeps_browsers_from_mischief() {
     let world = World::start(&[]).await;
     for line in [
         "GET /",
-        "GET /style.css",
+        "GET /static/style.css",
         "GET /ping",
         "GET /nope",
         "GET /topics/",
@@ -51,6 +53,9 @@ async fn every_answer_keeps_browsers_from_mischief() {
         "OPTIONS /api/topics",
         "GET /api/topics",
         "GET /topics/nope",
+        "GET /api/live",
+        "GET /metrics",
+        "GET /static/nope.css",
     ] {
         let (method, path) = line.split_once(' ').unwrap();
         let head = request(&world.admin, method, path, "")
@@ -76,7 +81,7 @@ async fn every_answer_keeps_browsers_from_mischief() {
 }
 
 #[tokio::test]
-async fn the_log_level_changes_for_those_who_may() {
+async fn settings_are_told_and_two_of_them_change_for_those_who_may() {
     let world = World::start(&[]).await;
     assert_eq!(world.get("/config/log_level").await.body, "5");
     let put = async |world: &World, body: &str| {
@@ -85,7 +90,52 @@ async fn the_log_level_changes_for_those_who_may() {
     };
     assert_eq!(put(&world, "error").await, (200, "4".to_owned()));
     assert_eq!(put(&world, "loud").await.0, 400);
-    assert_eq!(put(&world, &"e".repeat(99)).await.0, 413);
+    assert_eq!(put(&world, "").await.0, 413);
+    for (option, value) in [
+        ("base_path", ""),
+        ("http_client_connect_timeout", "2000000000"),
+        ("admin_users", "[]"),
+        ("statsd_prefix", "nsq.%s"),
+    ] {
+        assert_eq!(
+            world.get(&format!("/config/{option}")).await.body,
+            value,
+            "{option}"
+        );
+    }
+    world
+        .check("GET /config/nope", "", 400, "INVALID_OPTION")
+        .await;
+    world
+        .check("PUT /config/base_path", "x", 400, "INVALID_OPTION")
+        .await;
+    world
+        .check(
+            "PUT /config/nsqlookupd_http_addresses",
+            "[\"x\"]",
+            400,
+            "INVALID_VALUE",
+        )
+        .await;
+    let put_lookupds = request(
+        &world.admin,
+        "PUT",
+        "/config/nsqlookupd_http_addresses",
+        "[]",
+    )
+    .await;
+    assert_eq!(
+        (put_lookupds.status, put_lookupds.body.as_str()),
+        (200, "[]")
+    );
+    world
+        .check(
+            "GET /api/topics",
+            "",
+            502,
+            "UPSTREAM_ERROR: failed to query any nsqlookupd: ",
+        )
+        .await;
     let closed = World::start(&["--allow-config-from-cidr=10.0.0.0/8"]).await;
     assert_eq!(put(&closed, "error").await.0, 403);
     assert_eq!(closed.get("/config/log_level").await.status, 403);

@@ -42,6 +42,10 @@ impl World {
         let source = format!("--lookupd-http-address={}", lookupd.address());
         let flags: Vec<&str> = flags.iter().copied().chain([source.as_str()]).collect();
         let admin = start(&flags).await;
+        for fake in [&lookupd, &a, &b] {
+            // The sampler has had its look.
+            fake.asked();
+        }
         Self {
             admin,
             lookupd,

@@ -6,10 +6,14 @@ use super::{World, stats};
 
 #[tokio::test]
 async fn pages_show_what_there_is_and_escape_what_nodes_say() {
-    let world = World::start(&[]).await;
+    let world = World::start(&["--sample-interval=100ms"]).await;
     let odd = "a<b>&\"c'/#%";
     let figures = stats(odd, "<script>alert(1)</script>").to_string();
     world.a.says("/stats", figures);
+    // The next look sees it.
+    while !world.get("/").await.body.contains("a&#60;b") {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let node = world.a.address();
     for (path, parts) in [
         (
@@ -76,7 +80,8 @@ async fn a_base_path_stands_before_everything() {
     );
     let page = world.get("/nsq/x").await.body;
     assert!(
-        page.contains("href=\"/nsq/x/topics/t\"") && page.contains("href=\"/nsq/x/style.css\""),
+        page.contains("href=\"/nsq/x/topics/t\"")
+            && page.contains("href=\"/nsq/x/static/style.css\""),
         "{page}"
     );
     for path in ["/", "/ping", "/nsq", "/nsq/xy", "/api/topics"] {
