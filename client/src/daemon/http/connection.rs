@@ -27,25 +27,33 @@ use super::{
     request::Peer,
     router::Answer,
 };
-use crate::daemon::{duration::GoDuration, listen::Stream};
+use crate::{
+    daemon::{duration::GoDuration, listen::Stream},
+    tls::ServerConfig,
+};
 
 /// What all connections of a server share.
 pub(super) struct Service<S> {
     pub(super) router: Router<S>,
     pub(super) state: Arc<S>,
     pub(super) limits: Limits,
+    /// What every connection begins with, if it is HTTPS.
+    pub(super) tls: Option<Arc<ServerConfig>>,
 }
 
 /// Answers requests on `stream` until either side ends, a deadline passes, or `closing` becomes true.
 pub(super) async fn run<S: Send + Sync + 'static>(
     service: Arc<Service<S>>,
-    mut stream: Stream,
+    stream: Stream,
     closing: watch::Receiver<bool>,
 ) {
     let peer = Arc::new(Peer {
         text: stream.peer(),
         ip: stream.peer_ip(),
     });
+    let Some(mut stream) = secured(&service, stream, &peer).await else {
+        return;
+    };
     match talk(&service, &mut stream, &peer, closing).await {
         Ok(()) => linger(stream).await,
         Err(End::Deadline) => debug!(peer = peer.text, "connection took too long, closed"),
@@ -55,6 +63,20 @@ pub(super) async fn run<S: Send + Sync + 'static>(
             linger(stream).await;
         }
     }
+}
+
+/// Does the handshake of TLS, if this is HTTPS; one that fails has nobody to be told.
+async fn secured<S>(service: &Service<S>, stream: Stream, peer: &Peer) -> Option<Stream> {
+    let Some(config) = &service.tls else {
+        return Some(stream);
+    };
+    let handshake = stream.accept_tls(Arc::clone(config));
+    match tokio::time::timeout(service.limits.header_timeout, handshake).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => debug!(peer = peer.text, %error, "TLS handshake failed"),
+        Err(_) => debug!(peer = peer.text, "TLS handshake took too long"),
+    }
+    None
 }
 
 /// Why a connection ended before the client was done with it.

@@ -20,6 +20,8 @@ use super::{HttpError, Request, Response};
 /// The routes of an API over a state `S`.
 pub struct Router<S> {
     routes: Vec<Route<S>>,
+    /// Answers everything, if nothing may be asked.
+    closed: Option<Box<dyn Fn() -> Response + Send + Sync>>,
     /// On every answer.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -42,6 +44,7 @@ impl<S> Default for Router<S> {
     fn default() -> Self {
         Self {
             routes: Vec::new(),
+            closed: None,
             headers: Vec::new(),
         }
     }
@@ -51,6 +54,15 @@ impl<S: Send + Sync + 'static> Router<S> {
     /// Returns a router without routes.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Returns a router that gives every request, whatever it asks for, the same answer.
+    #[must_use]
+    pub fn closed(answer: impl Fn() -> Response + Send + Sync + 'static) -> Self {
+        Self {
+            closed: Some(Box::new(answer)),
+            ..Self::default()
+        }
     }
 
     /// Adds a handler for GET.
@@ -132,6 +144,9 @@ impl<S: Send + Sync + 'static> Router<S> {
 
     /// Starts the handler of `request`, or answers in place of one.
     pub(super) fn dispatch(&self, state: &Arc<S>, mut request: Request) -> Answer {
+        if let Some(closed) = &self.closed {
+            return answer(closed());
+        }
         let path = request.uri().path();
         let Some((route, tail)) = self.find(path) else {
             return answer(match self.canonical(path) {

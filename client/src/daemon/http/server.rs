@@ -57,11 +57,14 @@ pub async fn serve<S: Send + Sync + 'static>(
     shutdown: impl Future<Output = ()>,
 ) {
     let address = listener.local_address();
-    info!("HTTP: listening on {address}");
+    let tls = listener.tls().cloned();
+    let scheme = if tls.is_some() { "HTTPS" } else { "HTTP" };
+    info!("{scheme}: listening on {address}");
     let service = Arc::new(Service {
         router,
         state,
         limits,
+        tls,
     });
     let (closing_tx, closing_rx) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -77,7 +80,7 @@ pub async fn serve<S: Send + Sync + 'static>(
         }
     }
 
-    info!("HTTP: closing {address}");
+    info!("{scheme}: closing {address}");
     drop(listener);
     closing_tx.send_replace(true);
     let drained = async { while connections.join_next().await.is_some() {} };

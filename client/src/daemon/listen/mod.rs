@@ -11,6 +11,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,6 +24,8 @@ use tracing::warn;
 
 pub use stream::Stream;
 
+use crate::tls::ServerConfig;
+
 /// A listening socket. Dropping it closes it, and removes the file of a unix socket.
 #[derive(Debug)]
 pub struct Listener {
@@ -30,6 +33,7 @@ pub struct Listener {
     /// Open on `/dev/null`, to be closed when there are no descriptors left; `None` while there are none.
     spare: Option<File>,
     trouble: Trouble,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 #[derive(Debug)]
@@ -69,7 +73,21 @@ impl Listener {
             socket,
             spare: spare(),
             trouble: Trouble::default(),
+            tls: None,
         })
+    }
+
+    /// Notes that every connection is to begin with TLS. The handshake is left to whoever serves the connection, so that
+    /// a slow one holds up nobody else.
+    #[must_use]
+    pub fn with_tls(mut self, config: Arc<ServerConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Returns how connections are to begin with TLS, if they are.
+    pub fn tls(&self) -> Option<&Arc<ServerConfig>> {
+        self.tls.as_ref()
     }
 
     /// Returns the TCP port that is really bound; `None` for a unix socket.

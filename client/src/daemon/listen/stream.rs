@@ -1,9 +1,10 @@
-//! An accepted connection, TCP or unix, read and written alike.
+//! An accepted connection, TCP or unix, in plain or in TLS, read and written alike.
 
 use std::{
     io::{self, IoSlice},
     net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,6 +13,9 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::{tls::ServerConfig, transport::Transport};
 
 /// A connection from a peer. TCP has no delay (each write is sent at once) and keepalive after 15 s.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub enum Stream {
     Tcp(TcpStream, SocketAddr),
     /// Over a unix socket.
     Unix(UnixStream),
+    /// In TLS, over one of the others.
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl Stream {
@@ -43,6 +49,7 @@ impl Stream {
         match self {
             Self::Tcp(_, peer) => peer.to_string(),
             Self::Unix(_) => "@".to_owned(),
+            Self::Tls(stream) => stream.get_ref().0.peer(),
         }
     }
 
@@ -51,6 +58,35 @@ impl Stream {
         match self {
             Self::Tcp(_, peer) => Some(peer.ip()),
             Self::Unix(_) => None,
+            Self::Tls(stream) => stream.get_ref().0.peer_ip(),
+        }
+    }
+
+    /// Goes on in TLS, as the server. It has no deadline of its own.
+    ///
+    /// # Errors
+    ///
+    /// The peer does not do TLS, or not as `config` wants it.
+    pub async fn accept_tls(self, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let stream = TlsAcceptor::from(config).accept(self).await?;
+        Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// Takes it apart into what arrives and what is sent.
+    pub fn into_transport(self) -> Transport {
+        match self {
+            Self::Tcp(stream, _) => {
+                let (receive, send) = stream.into_split();
+                Transport::new(receive, send)
+            }
+            Self::Unix(stream) => {
+                let (receive, send) = stream.into_split();
+                Transport::new(receive, send)
+            }
+            Self::Tls(stream) => {
+                let (receive, send) = tokio::io::split(*stream);
+                Transport::new(receive, send)
+            }
         }
     }
 }
@@ -65,6 +101,10 @@ macro_rules! delegate {
             }
             Stream::Unix(socket) => {
                 let $socket = Pin::new(socket);
+                $call
+            }
+            Stream::Tls(socket) => {
+                let $socket = Pin::new(socket.as_mut());
                 $call
             }
         }
