@@ -34,6 +34,7 @@ use tokio::task::JoinHandle;
 use tracing::info;
 
 pub use node::{Node, OpenError};
+use options::TlsRequired;
 pub use options::{Flags, Options, OptionsError};
 
 /// A daemon that runs.
@@ -81,6 +82,8 @@ impl Daemon {
             address => Some(Listener::bind(address).await?),
         };
         let http_address = http.as_ref().map(Listener::local_address);
+        let https = listen_for_https(node.options()).await?;
+        let https_port = https.as_ref().and_then(Listener::local_port);
         node.persist().await.map_err(StartError::Persist)?;
 
         let (stopping, stopped) = watch::channel(false);
@@ -106,13 +109,23 @@ impl Daemon {
             let pushing = statsd::run(Arc::clone(&node), settings, prefix, stopped.clone());
             tasks.push(tokio::spawn(pushing));
         }
-        if let Some(listener) = http {
-            tasks.push(tokio::spawn(http::serve(
-                Arc::clone(&node),
-                listener,
-                ports,
-                stopped,
-            )));
+        if let Some(listener) = https {
+            let node = Arc::clone(&node);
+            let serving = http::serve(node, listener, ports, stopped.clone());
+            tasks.push(tokio::spawn(serving));
+        }
+        let needs_tls = node.options().tls.required == TlsRequired::Yes;
+        match http {
+            Some(listener) if needs_tls => {
+                let port = https_port.unwrap_or(0);
+                let refusing = http::serve_refusals(listener, port, stopped);
+                tasks.push(tokio::spawn(refusing));
+            }
+            Some(listener) => {
+                let serving = http::serve(Arc::clone(&node), listener, ports, stopped);
+                tasks.push(tokio::spawn(serving));
+            }
+            None => {}
         }
         Ok(Self {
             node,
@@ -159,4 +172,18 @@ impl Daemon {
         info!("NSQ: bye");
         Ok(())
     }
+}
+
+/// Listens for HTTPS, if there is a certificate and an address; says which TLS there is.
+async fn listen_for_https(options: &Options) -> Result<Option<Listener>, BindError> {
+    let Some(config) = &options.tls.config else {
+        return Ok(None);
+    };
+    let (asked, lowest) = (options.tls.min_version, options.tls.min_version.effective());
+    info!(%asked, %lowest, "TLS: with certificate; 1.2 is the oldest version there is");
+    if options.https_address.is_empty() {
+        return Ok(None);
+    }
+    let listener = Listener::bind(&options.https_address).await?;
+    Ok(Some(listener.with_tls(Arc::clone(config))))
 }

@@ -10,7 +10,8 @@
 //! | GET, PUT `/config/<option>` | the value of a setting | `config.rs` |
 //! | GET `/debug/vars`, POST `/debug/freememory` | what it does inside | `debug.rs` |
 //!
-//! Everything is open to whoever reaches the port, as in the reference; only web pages of other sites are refused.
+//! Everything is open to whoever reaches the port, as in the reference; only web pages of other sites are refused. With
+//! `--tls-required` the port without TLS answers nothing but 403.
 
 mod channels;
 mod config;
@@ -25,9 +26,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use client::daemon::http::{self, Limits, Router};
+use client::daemon::http::{self, Limits, Response, Router};
 use client::daemon::listen::Listener;
-use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, StatusCode};
 use tokio::sync::watch;
 
 use crate::node::Node;
@@ -53,14 +55,29 @@ pub async fn serve(
     node: Arc<Node>,
     listener: Listener,
     ports: Ports,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
-    let shutdown = async move {
-        // An error means that nobody is left to say so: that is the end too.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    };
     let api = Arc::new(Api { node, ports });
-    http::serve(listener, routes(), api, Limits::default(), shutdown).await;
+    let stopped = stopped(stopping);
+    http::serve(listener, routes(), api, Limits::default(), stopped).await;
+}
+
+/// Refuses every request until `stopping` says so, and tells where TLS is done: port 0 is nowhere.
+pub async fn serve_refusals(listener: Listener, https_port: u16, stopping: watch::Receiver<bool>) {
+    // With these spaces, as the reference has it.
+    let body = format!(r#"{{"message": "TLS_REQUIRED", "https_port": {https_port}}}"#);
+    let refusal = move || {
+        Response::text(body.clone())
+            .with_status(StatusCode::FORBIDDEN)
+            .with_header(CONTENT_TYPE, JSON)
+    };
+    let (router, stopped) = (Router::closed(refusal), stopped(stopping));
+    http::serve(listener, router, Arc::new(()), Limits::default(), stopped).await;
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that nobody is left to say so: that is the end too.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 fn routes() -> Router<Api> {
@@ -91,3 +108,5 @@ fn routes() -> Router<Api> {
         .get("/debug/pprof", debug::profile)
         .get("/debug/pprof/*", debug::profile)
 }
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");

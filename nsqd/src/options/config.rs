@@ -3,7 +3,7 @@
 use client::daemon::duration::GoDuration;
 use serde_json::{Value, json};
 
-use super::{Options, flags::TLS_VERSIONS};
+use super::{Options, tls};
 
 /// The value of one setting.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,9 +84,8 @@ impl Options {
             "e2e_processing_latency_window_time" => {
                 nanoseconds(flags.e2e_processing_latency_window_time)
             }
-            // Anything but false is refused at the start; true would be 1, tcp-https 2.
-            "tls_required" => json!(0),
-            "tls_min_version" => json!(tls_version(&flags.tls_min_version)),
+            "tls_required" => json!(self.tls.required as u8),
+            "tls_min_version" => json!(tls::min_version(flags).number()),
             "max_deflate_level" => json!(self.max_deflate_level),
             _ => return None,
         })
@@ -112,12 +111,4 @@ impl Options {
 /// As the reference shows durations.
 fn nanoseconds(duration: GoDuration) -> Value {
     json!(u64::try_from(duration.0.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// The version's number on the wire of TLS: 769 for 1.0 to 772 for 1.3.
-fn tls_version(name: &str) -> usize {
-    let index = TLS_VERSIONS
-        .iter()
-        .position(|known| *known == name && !name.is_empty());
-    769 + index.unwrap_or(0)
 }

@@ -9,6 +9,8 @@ use client::daemon::{
     log::LogLevel,
 };
 
+use super::tls::{TlsRequired, version_name};
+
 /// What the command line and the configuration file of nsqd are called, where names alone do not tell.
 pub const DAEMON: Daemon = Daemon {
     name: "nsqd",
@@ -59,7 +61,7 @@ pub struct Flags {
     /// Address for HTTP clients: host:port, or the path of a unix socket; empty for none.
     #[arg(long, default_value = "0.0.0.0:4151")]
     pub http_address: String,
-    /// Address for HTTPS clients; not opened without --tls-cert, which is not supported yet.
+    /// Address for HTTPS clients, host:port; opened with --tls-cert; empty for none.
     #[arg(long, default_value = "0.0.0.0:4152")]
     pub https_address: String,
     /// Address that consumers reach this host by, told to nsqlookupd; default the host name.
@@ -190,51 +192,32 @@ pub struct Flags {
     #[arg(long, default_value = "10m")]
     pub e2e_processing_latency_window_time: GoDuration,
 
-    /// PEM file with the certificate; not supported yet.
+    /// PEM file with the certificate for TLS and HTTPS; needs --tls-key.
     #[arg(long, default_value = "")]
     pub tls_cert: String,
-    /// PEM file with the key; not supported yet.
+    /// PEM file with the key of the certificate.
     #[arg(long, default_value = "")]
     pub tls_key: String,
-    /// Which certificates clients need; not supported yet.
+    /// Which certificates clients need: require for any, require-verify for one of an authority; empty
+    /// for none. Either makes TLS required.
     #[arg(long, default_value = "")]
     pub tls_client_auth_policy: String,
-    /// PEM file with authorities for clients; not supported yet.
+    /// PEM file with the authorities of clients and authorization servers; default those of the system.
     #[arg(long, default_value = "")]
     pub tls_root_ca_file: String,
-    /// Refuse clients without TLS; not supported yet.
-    #[arg(long, default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = TLS_REQUIRED)]
-    pub tls_required: String,
-    /// Lowest version of TLS.
-    #[arg(long, default_value = "tls1.0", value_parser = TLS_VERSIONS)]
+    /// Refuse clients without TLS: true, false, or tcp-https to leave HTTP open.
+    #[arg(long, default_value = "false", default_missing_value = "true", num_args = 0..=1)]
+    pub tls_required: TlsRequired,
+    /// Lowest version of TLS: tls1.2 or tls1.3; tls1.0 and tls1.1 are accepted, and mean tls1.2.
+    #[arg(long, default_value = "tls1.0", value_parser = version_name)]
     pub tls_min_version: String,
-    /// Offer deflate to clients, where available.
+    /// Offer deflate to clients.
     #[arg(long, default_value = "true")]
     pub deflate: bool,
     /// Highest level of deflate, 1 to 9.
     #[arg(long, default_value = "6", value_parser = integer::<i64>)]
     pub max_deflate_level: i64,
-    /// Offer snappy to clients, where available.
+    /// Offer snappy to clients.
     #[arg(long, default_value = "true")]
     pub snappy: bool,
 }
-
-/// Booleans as Go spells them, and `tcp-https`: TLS for TCP, while HTTP stays open.
-const TLS_REQUIRED: [&str; 13] = [
-    "false",
-    "0",
-    "f",
-    "F",
-    "FALSE",
-    "False",
-    "true",
-    "1",
-    "t",
-    "T",
-    "TRUE",
-    "True",
-    "tcp-https",
-];
-
-/// Empty is the default, `tls1.0`.
-pub(super) const TLS_VERSIONS: [&str; 5] = ["tls1.0", "tls1.1", "tls1.2", "tls1.3", ""];

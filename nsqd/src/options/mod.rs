@@ -1,13 +1,13 @@
 //! How nsqd is to run: [`Flags`] as given, then [`Options`], which cannot be wrong.
 //!
-//! Every flag of the reference is accepted. One that asks for what is not there yet (TLS) is refused rather than
-//! ignored: an operator who asks for TLS must not get a daemon without it. What only runs when it is asked for is
-//! checked in `optional.rs`.
+//! Every flag of the reference is accepted. What only runs when it is asked for is checked in `optional.rs`, TLS in
+//! `tls.rs`: an operator who asks for it must not get a daemon without it.
 
 mod config;
 mod flags;
 mod machine;
 mod optional;
+mod tls;
 
 use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
 
@@ -22,6 +22,7 @@ use crate::{auth, latency, statsd};
 
 pub use config::ConfigValue;
 pub use flags::{DAEMON, Flags};
+pub use tls::{Tls, TlsRequired, TlsRequiredError};
 
 /// Checked settings. Names and meanings are those of the flags; defaults are in their help.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub struct Options {
     pub tcp_address: String,
     /// Where HTTP clients connect, likewise; empty for nowhere.
     pub http_address: String,
+    /// Where HTTPS clients connect, if there is a certificate; empty for nowhere.
+    pub https_address: String,
+    /// How connections are protected.
+    pub tls: Tls,
     /// Address that others reach this host by. Default the host name.
     pub broadcast_address: String,
     /// TCP port that others reach this host by; 0 for the one listened on.
@@ -98,11 +103,11 @@ pub struct Options {
     pub output_buffer_timeout: Duration,
     /// Most consumers of a channel; 0 for no limit.
     pub max_channel_consumers: usize,
-    /// Offer deflate, where available.
+    /// Offer deflate.
     pub deflate: bool,
     /// Highest level of deflate, 1 to 9.
     pub max_deflate_level: u32,
-    /// Offer snappy, where available.
+    /// Offer snappy.
     pub snappy: bool,
     /// As given, for `/config`: what has no effect is shown there too.
     flags: Flags,
@@ -121,24 +126,26 @@ pub enum OptionsError {
         /// The values allowed.
         allowed: String,
     },
-    /// Asks for a function that is not there yet.
-    #[error("failed to instantiate nsqd - --{flag}={value} is not supported yet; start without it")]
-    NotSupported {
-        /// The flag, without dashes.
-        flag: &'static str,
-        /// The value given.
-        value: String,
+    /// The certificate, or what belongs to it.
+    #[error("failed to instantiate nsqd - failed to build TLS config - {cause}")]
+    Tls {
+        /// What is wrong, with the flag or the file.
+        cause: String,
     },
+    /// TLS is required, of clients or by a policy for their certificates, and cannot be had.
+    #[error(
+        "failed to instantiate nsqd - cannot require TLS client connections without TLS key and cert"
+    )]
+    NoCertificate,
 }
 
 impl Options {
-    /// Checks `flags`, and fills in the defaults that depend on the machine. Opens nothing.
+    /// Checks `flags`, reads the files of TLS, and fills in the defaults that depend on the machine. Opens no port.
     ///
     /// # Errors
     ///
-    /// The first flag that is out of range, or asks for what is not there yet.
+    /// The first flag that is out of range, or a file that is of no use.
     pub fn check(flags: Flags) -> Result<Self, OptionsError> {
-        refuse_unsupported(&flags)?;
         let hostname = machine::hostname();
         let given = flags.clone();
         Ok(Self {
@@ -158,6 +165,8 @@ impl Options {
                 address => address,
             },
             http_address: flags.http_address,
+            https_address: flags.https_address,
+            tls: tls::tls(&given)?,
             broadcast_address: flags.broadcast_address.unwrap_or_else(|| hostname.clone()),
             broadcast_tcp_port: integer("broadcast-tcp-port", flags.broadcast_tcp_port, 0..=65535)?,
             broadcast_http_port: integer(
@@ -241,15 +250,16 @@ impl Options {
         }
     }
 
-    /// Returns what clients are offered at IDENTIFY. Compression is not, as no connection can do it yet.
+    /// Returns what clients are offered at IDENTIFY.
     pub fn offer(&self) -> IdentifyOffer {
         IdentifyOffer {
             max_rdy_count: self.max_rdy_count,
             max_msg_timeout: self.max_msg_timeout,
             msg_timeout: self.msg_timeout,
-            deflate: false,
+            tls_v1: self.tls.config.is_some(),
+            deflate: self.deflate,
             max_deflate_level: self.max_deflate_level,
-            snappy: false,
+            snappy: self.snappy,
             max_heartbeat_interval: self.max_heartbeat_interval,
             max_output_buffer_size: self.max_output_buffer_size,
             auth_required: self.auth.is_some(),
@@ -297,27 +307,6 @@ fn lookupd_tcp_addresses(given: Vec<String>) -> Result<Vec<String>, OptionsError
     match addresses.iter().find(|address| !is_address(address)) {
         Some(wrong) => Err(not_allowed("lookupd-tcp-address", wrong, "host:port")),
         None => Ok(addresses),
-    }
-}
-
-/// Refuses the first flag that asks for a function that is not there yet.
-fn refuse_unsupported(flags: &Flags) -> Result<(), OptionsError> {
-    // Every spelling of false starts with one of these, and nothing else does.
-    let is_false = flags.tls_required.starts_with(['0', 'f', 'F']);
-    let tls_required = if is_false { "" } else { &flags.tls_required };
-    let asked = [
-        ("tls-cert", flags.tls_cert.clone()),
-        ("tls-key", flags.tls_key.clone()),
-        (
-            "tls-client-auth-policy",
-            flags.tls_client_auth_policy.clone(),
-        ),
-        ("tls-root-ca-file", flags.tls_root_ca_file.clone()),
-        ("tls-required", tls_required.to_owned()),
-    ];
-    match asked.into_iter().find(|(_, value)| !value.is_empty()) {
-        Some((flag, value)) => Err(OptionsError::NotSupported { flag, value }),
-        None => Ok(()),
     }
 }
 

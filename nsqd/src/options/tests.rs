@@ -31,12 +31,7 @@ fn refuses(word: &str, allowed: &str) {
 fn defaults_are_those_of_the_reference() {
     let options = options(&[]);
     assert_eq!(options.limits(), Limits::default());
-    let offer = IdentifyOffer {
-        deflate: false,
-        snappy: false,
-        ..IdentifyOffer::default()
-    };
-    assert_eq!(options.offer(), offer);
+    assert_eq!(options.offer(), IdentifyOffer::default());
     assert_eq!(options.tcp_address, "0.0.0.0:4150");
     assert_eq!(options.http_address, "0.0.0.0:4151");
     assert_eq!(options.log_prefix, "[nsqd] ");
@@ -157,19 +152,41 @@ fn nsqlookupds_are_told_the_ports_that_were_given_or_else_bound() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused_not_ignored() {
+fn tls_that_is_asked_for_and_cannot_be_had_ends_the_start() {
+    let check = |words: &[&str], expected: &str| {
+        let text = checked(words).expect_err(expected).to_string();
+        assert_eq!(text, format!("failed to instantiate nsqd - {expected}"));
+    };
+    let failed = "failed to build TLS config -";
+    check(
+        &["--tls-cert=a.pem"],
+        &format!("{failed} --tls-cert needs --tls-key"),
+    );
+    check(
+        &["--tls-key=a.pem"],
+        &format!("{failed} --tls-key needs --tls-cert"),
+    );
+    let absent =
+        "certificate file \"/absent.pem\" cannot be read: No such file or directory (os error 2)";
+    let both = ["--tls-cert=/absent.pem", "--tls-key=/absent.pem"];
+    check(&both, &format!("{failed} {absent}"));
     for word in [
-        "--tls-cert=a.pem",
-        "--tls-key=a.pem",
+        "--tls-required",
+        "--tls-required=TCP-https",
         "--tls-client-auth-policy=require",
-        "--tls-root-ca-file=a.pem",
-        "--tls-required=tcp-https",
-        "--tls-required=true",
+        "--tls-client-auth-policy=require-verify",
     ] {
-        refuses(word, "not supported yet");
+        check(
+            &[word],
+            "cannot require TLS client connections without TLS key and cert",
+        );
     }
-    assert!(checked(&["--tls-required"]).is_err());
+    refuses(
+        "--tls-client-auth-policy=verify",
+        "require, require-verify or empty",
+    );
     assert!(checked(&["--lookupd-tcp-address=", "--tls-required=F"]).is_ok());
+    assert!(checked(&["--tls-min-version=TLS1.3"]).is_ok());
 }
 
 #[test]

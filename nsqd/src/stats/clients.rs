@@ -74,6 +74,7 @@ fn client_stats(
     pub_counts: Vec<PubCount>,
 ) -> ClientStats {
     let settings: &Settings = &connected.settings();
+    let tls = connected.tls();
     let auth = connected.authorization();
     let (identity, identity_url) = auth.as_ref().map_or(("", ""), |grant| {
         (grant.identity.as_str(), grant.identity_url.as_str())
@@ -107,10 +108,10 @@ fn client_stats(
         topology_zone: settings.topology_zone.clone(),
         topology_region: settings.topology_region.clone(),
         pub_counts,
-        tls: settings.tls_v1,
-        tls_cipher_suite: "",
-        tls_version: "",
+        tls: tls.is_some(),
+        tls_cipher_suite: tls.map(|tls| tls.cipher_suite.clone()).unwrap_or_default(),
+        tls_version: tls.map(|tls| tls.version).unwrap_or_default(),
         tls_negotiated_protocol: "",
-        tls_negotiated_protocol_is_mutual: false,
+        tls_negotiated_protocol_is_mutual: tls.is_some(),
     }
 }

@@ -148,12 +148,12 @@ pub struct ClientStats {
     /// Whether it is encrypted.
     pub tls: bool,
     /// Empty without TLS.
-    pub tls_cipher_suite: &'static str,
+    pub tls_cipher_suite: String,
     /// Empty without TLS.
     pub tls_version: &'static str,
-    /// Empty without TLS.
+    /// Always empty: the protocol in TLS is not negotiated.
     pub tls_negotiated_protocol: &'static str,
-    /// False without TLS.
+    /// Whether it is encrypted, as the reference has it.
     pub tls_negotiated_protocol_is_mutual: bool,
 }
 

@@ -144,7 +144,7 @@ fn client(client_id: &str, hostname: &str, remote_address: &str) -> ClientStats 
         topology_region: String::new(),
         pub_counts: Vec::new(),
         tls: false,
-        tls_cipher_suite: "",
+        tls_cipher_suite: String::new(),
         tls_version: "",
         tls_negotiated_protocol: "",
         tls_negotiated_protocol_is_mutual: false,

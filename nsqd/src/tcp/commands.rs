@@ -13,6 +13,7 @@ use client::wire::{
 
 use super::registry::{Stage, Subscription};
 use super::session::{End, Session};
+use super::upgrade::{has_upgrade, upgrade_failed};
 use crate::auth::Permission;
 use crate::channel::{NotHeld, SubscribeError};
 use crate::topic::PublishError;
@@ -71,6 +72,10 @@ impl Session {
                     }
                     self.gathered.finished.push(id);
                 }
+                Command::Identify { body } => {
+                    self.flush(gathering.take(), input).await?;
+                    self.identify(body, at < input.len()).await?;
+                }
                 other => {
                     self.flush(gathering.take(), input).await?;
                     self.execute(other).await?;
@@ -107,7 +112,11 @@ impl Session {
             return Ok(Decoded::Incomplete { needed: 1 });
         }
         let (stage, heartbeats) = (self.stage, self.settings.heartbeat_interval.is_some());
-        let gate = |kind| check_stage(kind, stage, heartbeats);
+        let (needs_tls, is_layered) = (self.needs_tls, self.connection.is_layered());
+        let gate = |kind| {
+            check_transport(kind, needs_tls, is_layered)?;
+            check_stage(kind, stage, heartbeats)
+        };
         self.decoder
             .decode(input, self.node.limits(), gate)
             .map_err(|error| match error {
@@ -140,7 +149,6 @@ impl Session {
 
     async fn execute(&mut self, command: Command<'_>) -> Result<(), End> {
         match command {
-            Command::Identify { body } => self.identify(body),
             Command::Auth { secret } => self.authenticate(secret).await,
             Command::Subscribe { topic, channel } => self.subscribe(topic, channel).await,
             Command::PublishMany { topic, batch } => self.publish_many(topic, batch).await,
@@ -159,8 +167,11 @@ impl Session {
                 self.touch(id);
                 Ok(())
             }
-            // PUB and FIN are gathered and done in `flush`.
-            Command::Nop | Command::Publish { .. } | Command::Finish { .. } => Ok(()),
+            // PUB and FIN are gathered and done in `flush`; IDENTIFY is done where the rest of the input is known.
+            Command::Nop
+            | Command::Identify { .. }
+            | Command::Publish { .. }
+            | Command::Finish { .. } => Ok(()),
             Command::Close => {
                 self.close();
                 Ok(())
@@ -168,9 +179,13 @@ impl Session {
         }
     }
 
-    fn identify(&mut self, body: &[u8]) -> Result<(), End> {
+    /// `more` is whether the client has sent anything behind it already.
+    async fn identify(&mut self, body: &[u8], more: bool) -> Result<(), End> {
         let request = IdentifyRequest::parse(body)?;
         let settings = self.node.offer().negotiate(&request)?;
+        if more && has_upgrade(&settings) {
+            return Err(upgrade_failed("as bytes came before the upgrade"));
+        }
         if settings.feature_negotiation {
             let response = self.node.offer().response(&settings);
             put_response(&mut self.connection.output, &response);
@@ -178,7 +193,8 @@ impl Session {
             self.reply_ok();
         }
         self.apply(settings);
-        Ok(())
+        let settings = Arc::clone(&self.settings);
+        self.upgrade(&settings).await
     }
 
     async fn subscribe(&mut self, topic: NameRef<'_>, channel: NameRef<'_>) -> Result<(), End> {
@@ -344,6 +360,21 @@ impl Session {
 
     fn reply_ok(&mut self) {
         put_response(&mut self.connection.output, OK);
+    }
+}
+
+/// Whether a command is allowed in the layers that there are: with TLS required nothing but IDENTIFY before it, and
+/// no second IDENTIFY that might change them.
+fn check_transport(kind: CommandKind, needs_tls: bool, is_layered: bool) -> Result<(), ErrorReply> {
+    let refused = |why: &str| {
+        let text = format!("cannot {} in current state{why}", kind.name());
+        Err(ErrorReply::new(ErrorCode::Invalid, text))
+    };
+    match kind {
+        CommandKind::Identify if is_layered => refused(""),
+        CommandKind::Identify => Ok(()),
+        _ if needs_tls => refused(" (TLS required)"),
+        _ => Ok(()),
     }
 }
 

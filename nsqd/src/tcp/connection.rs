@@ -1,11 +1,11 @@
 //! The bytes of one connection: what has arrived and what is to be sent. Buffers grow with what is really there, are
 //! used again while there is traffic, and are given back when there is none.
 
-use std::io;
+use std::{fmt, io};
 
 use bytes::BytesMut;
-use client::daemon::listen::Stream;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use client::transport::{ReceiveHalf, SendHalf, Transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use super::LINGER;
@@ -19,11 +19,14 @@ const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// How much of what a peer still sends is read and thrown away at the end, so that it gets to see the last error.
 const DISCARD_BYTES_MAX: usize = 1 << 20;
 
-/// A connection's two buffers and the socket under them.
-#[derive(Debug)]
+/// A connection's two buffers and the transport under them.
 pub(super) struct Connection {
-    reader: ReadHalf<Stream>,
-    writer: WriteHalf<Stream>,
+    reader: ReceiveHalf,
+    writer: SendHalf,
+    /// Between here and the socket are layers, which hold back what is written until they are flushed.
+    layered: bool,
+    /// Something was written to them since.
+    unflushed: bool,
     /// Received, and not consumed.
     pub(super) input: BytesMut,
     /// To be sent, from `sent` on.
@@ -46,11 +49,12 @@ pub(super) enum Progress {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream) -> Self {
-        let (reader, writer) = tokio::io::split(stream);
+    pub(super) fn new(transport: Transport) -> Self {
         Self {
-            reader,
-            writer,
+            reader: transport.receive,
+            writer: transport.send,
+            layered: false,
+            unflushed: false,
             input: BytesMut::new(),
             output: Vec::new(),
             sent: 0,
@@ -61,7 +65,38 @@ impl Connection {
 
     /// Whether there is output to be sent.
     pub(super) fn has_output(&self) -> bool {
-        !self.output.is_empty()
+        !self.output.is_empty() || self.unflushed
+    }
+
+    /// Whether it goes on in TLS or compression.
+    pub(super) fn is_layered(&self) -> bool {
+        self.layered
+    }
+
+    /// Takes the transport out, for a layer to be put on it; [`Connection::set_transport`] gives it back.
+    pub(super) fn take_transport(&mut self) -> Transport {
+        let none = Transport::new(tokio::io::empty(), tokio::io::empty());
+        Transport {
+            receive: std::mem::replace(&mut self.reader, none.receive),
+            send: std::mem::replace(&mut self.writer, none.send),
+        }
+    }
+
+    /// Goes on over `transport`, which is one with layers or, after a failure, the bare one.
+    pub(super) fn set_transport(&mut self, transport: Transport, layered: bool) {
+        (self.reader, self.writer) = (transport.receive, transport.send);
+        (self.layered, self.unflushed) = (layered, false);
+    }
+
+    /// Sends all that is to be sent, through all layers.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) async fn send_all(&mut self) -> io::Result<()> {
+        while self.has_output() {
+            self.send().await?;
+        }
+        Ok(())
     }
 
     /// Since when output waits without any of it being taken.
@@ -74,7 +109,7 @@ impl Connection {
     /// # Errors
     /// The connection is broken.
     pub(super) async fn progress(&mut self) -> io::Result<Progress> {
-        if !self.output.is_empty() {
+        if self.has_output() {
             self.stuck_since.get_or_insert_with(Instant::now);
         }
         let Self {
@@ -84,6 +119,7 @@ impl Connection {
             output,
             sent,
             read_bytes,
+            unflushed,
             ..
         } = self;
         let wanted = read_bytes
@@ -94,9 +130,9 @@ impl Connection {
         }
         tokio::select! {
             biased;
-            written = writer.write(&output[*sent..]), if !output.is_empty() => {
-                let written = written?;
-                self.wrote(written)?;
+            sent = send(writer, &output[*sent..]), if !output.is_empty() || *unflushed => {
+                let sent = sent?;
+                self.sent(sent);
                 Ok(Progress::Sent)
             }
             received = reader.read_buf(input), if output.len() - *sent < OUTPUT_BYTES_MAX => {
@@ -111,22 +147,21 @@ impl Connection {
     /// # Errors
     /// The connection is broken.
     pub(super) async fn send(&mut self) -> io::Result<()> {
-        let written = self.writer.write(&self.output[self.sent..]).await?;
-        self.wrote(written)
+        let sent = send(&mut self.writer, &self.output[self.sent..]).await?;
+        self.sent(sent);
+        Ok(())
     }
 
-    fn wrote(&mut self, count: usize) -> io::Result<()> {
-        if count == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
+    /// Notes that so many bytes were written, or with 0 that the layers were flushed.
+    fn sent(&mut self, count: usize) {
         self.sent += count;
+        self.unflushed = self.layered && count > 0;
         self.stuck_since = None;
         if self.sent == self.output.len() {
             self.sent = 0;
             self.output.clear();
             self.output.shrink_to(OUTPUT_KEPT_BYTES);
         }
-        Ok(())
     }
 
     fn received(&mut self, count: usize) -> Progress {
@@ -169,5 +204,27 @@ impl Connection {
         };
         // The peer may be gone; it was told all that could be told.
         let _ = timeout(LINGER, goodbye).await;
+    }
+}
+
+/// Writes some of `rest`, and returns how many bytes; flushes if there is none.
+async fn send(writer: &mut SendHalf, rest: &[u8]) -> io::Result<usize> {
+    if rest.is_empty() {
+        writer.flush().await?;
+        return Ok(0);
+    }
+    match writer.write(rest).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        count => Ok(count),
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("input_bytes", &self.input.len())
+            .field("output_bytes", &self.output.len())
+            .field("layered", &self.layered)
+            .finish_non_exhaustive()
     }
 }

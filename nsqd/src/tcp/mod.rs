@@ -5,6 +5,7 @@ mod commands;
 mod connection;
 mod registry;
 mod session;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,12 @@ async fn run(node: Arc<Node>, mut stream: Stream, stopping: watch::Receiver<bool
         return debug!(reason, "no session");
     }
     let remote_ip = stream.peer_ip().map(|ip| ip.to_string());
-    let session = Session::new(node, Connection::new(stream), peer, remote_ip);
+    let session = Session::new(
+        node,
+        Connection::new(stream.into_transport()),
+        peer,
+        remote_ip,
+    );
     let overdue = async {
         stopped(stopping.clone()).await;
         sleep(STOP_GRACE).await;

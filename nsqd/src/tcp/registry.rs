@@ -1,9 +1,10 @@
 //! Who is connected: what `/stats` tells of producers and consumers. Sessions write their own entry, nobody else's.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use client::transport::Accepted;
 use client::wire::{Settings, TopicName};
 use parking_lot::Mutex;
 use slab::Slab;
@@ -31,6 +32,7 @@ pub struct Connected {
     pub connected_at: i64,
     settings: Mutex<Arc<Settings>>,
     stage: AtomicU8,
+    tls: OnceLock<Accepted>,
     subscription: Mutex<Option<Subscription>>,
     published: Mutex<BTreeMap<TopicName, Arc<AtomicU64>>>,
     authorization: Mutex<Option<Arc<Grant>>>,
@@ -63,6 +65,16 @@ impl Connected {
 
     pub(super) fn set_authorization(&self, grant: Arc<Grant>) {
         *self.authorization.lock() = Some(grant);
+    }
+
+    /// What the handshake has told, if it is in TLS.
+    pub fn tls(&self) -> Option<&Accepted> {
+        self.tls.get()
+    }
+
+    pub(super) fn set_tls(&self, accepted: Accepted) {
+        // Once in TLS, a connection is not asked to do it again.
+        let _ = self.tls.set(accepted);
     }
 
     /// Where it stands.
@@ -137,6 +149,7 @@ impl Registry {
             connected_at,
             settings: Mutex::new(Arc::new(settings)),
             stage: AtomicU8::new(Stage::Init as u8),
+            tls: OnceLock::new(),
             subscription: Mutex::default(),
             published: Mutex::default(),
             authorization: Mutex::default(),

@@ -4,6 +4,7 @@
 //! socket, for the bell of its channel, or for its timer. Commands are in `commands.rs`.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use client::wire::{
 };
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::warn;
 
 use super::authorization::{Authorized, rechecked};
 use super::connection::{Connection, Progress};
@@ -23,6 +25,7 @@ use crate::auth::{Question, Secret};
 use crate::channel::{Claimed, Locality};
 use crate::log::Waiter;
 use crate::node::Node;
+use crate::options::TlsRequired;
 use crate::topic::Topic;
 
 /// Deliveries are put together up to this many bytes before they are written, or the connection's output buffer size if
@@ -46,6 +49,10 @@ pub(super) enum End {
     Stuck,
     /// Its channel was deleted.
     ChannelGone,
+    /// What arrives is not the TLS or the compression that was settled.
+    Damaged(io::Error),
+    /// The upgrade that the client asked for took it too long.
+    UpgradeTooSlow,
     /// The daemon stops.
     Stopping,
 }
@@ -59,6 +66,8 @@ impl fmt::Display for End {
             Self::Silent => f.write_str("nothing heard for two heartbeats"),
             Self::Stuck => f.write_str("peer does not read"),
             Self::ChannelGone => f.write_str("channel closed"),
+            Self::Damaged(error) => write!(f, "{error}"),
+            Self::UpgradeTooSlow => f.write_str("the upgrade took too long"),
             Self::Stopping => f.write_str("the daemon stops"),
         }
     }
@@ -77,6 +86,8 @@ pub(super) struct Session {
     pub(super) registered: Registered,
     pub(super) settings: Arc<Settings>,
     pub(super) stage: Stage,
+    /// Nothing but IDENTIFY is allowed before TLS.
+    pub(super) needs_tls: bool,
     pub(super) decoder: CommandDecoder,
     pub(super) subscription: Option<Subscription>,
     /// How near the client is; known from IDENTIFY on.
@@ -138,6 +149,7 @@ impl Session {
         let settings = node.default_settings(name);
         let registered = node.connections().add(peer, node.wall_seconds(), settings);
         let settings = registered.connected.settings();
+        let needs_tls = node.options().tls.required != TlsRequired::No;
         let now = Instant::now();
         Self {
             node,
@@ -146,6 +158,7 @@ impl Session {
             next_heartbeat: now + settings.heartbeat_interval.unwrap_or(NEVER),
             settings,
             stage: Stage::Init,
+            needs_tls,
             decoder: CommandDecoder::default(),
             subscription: None,
             locality: Locality::Global,
@@ -170,7 +183,11 @@ impl Session {
         drop(leaver);
         match &end {
             End::Refused(reply) => put_error(&mut self.connection.output, reply),
-            End::Stuck | End::Gone => return end,
+            End::Damaged(error) => {
+                warn!(%error, "session ends, what arrives is damaged");
+                return end;
+            }
+            End::Stuck | End::Gone | End::UpgradeTooSlow => return end,
             _ => {}
         }
         self.connection.finish().await;
@@ -205,7 +222,7 @@ impl Session {
                     Ok(Progress::Received) => {}
                     Ok(Progress::Sent) => self.hungry |= self.subscription.is_some(),
                     Ok(Progress::End) => return self.input_ended(),
-                    Err(_) => return End::Gone,
+                    Err(error) => return End::broken(error),
                 },
                 answer = rechecked(&mut self.authorized), if self.subscription.is_some() => {
                     if let Err(end) = self.recheck(&answer) {
@@ -299,11 +316,12 @@ impl Session {
 
     /// What an authorization server is asked about this client.
     pub(super) fn question(&self, secret: Secret) -> Question {
+        let tls = self.registered.connected.tls();
         Question {
             secret,
             remote_ip: self.remote_ip.clone(),
-            tls: self.settings.tls_v1,
-            common_name: String::new(),
+            tls: tls.is_some(),
+            common_name: tls.map(|tls| tls.common_name.clone()).unwrap_or_default(),
         }
     }
 
