@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io;
 
 use client::connection::{Address, ConnectError, ConnectionError};
+use client::http::{Fault, RequestError};
 use client::wire::ChannelName;
 
 use crate::figures;
@@ -92,6 +93,18 @@ pub(crate) enum Error {
     /// It would do harm that was not asked for.
     #[error("{0}")]
     Refused(String),
+    /// None of the daemons that were asked has answered.
+    #[error("{}", failures(.0))]
+    Unanswered(Vec<RequestError>),
+    /// One daemon did not do what it was asked for.
+    #[error("{}: {}", .0.address, .0.fault)]
+    Request(#[from] RequestError),
+    /// There is no such topic, channel or setting.
+    #[error("{0}")]
+    NotFound(String),
+    /// Some daemons did it, some did not.
+    #[error("{0}")]
+    Partial(String),
     /// Threads or signals are not to be had.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
@@ -102,7 +115,10 @@ impl Error {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
-            Error::Connect(_) | Error::Lookup { .. } => 6,
+            Error::Partial(_) => 3,
+            Error::NotFound(_) => 5,
+            Error::Connect(_) | Error::Lookup { .. } | Error::Unanswered(_) => 6,
+            Error::Request(error) => of_request(error),
             Error::Refused(_) => 8,
             _ => 1,
         }
@@ -141,9 +157,53 @@ impl Error {
     }
 }
 
+/// The exit status of a question without an answer.
+fn of_request(error: &RequestError) -> u8 {
+    match error.status().map(|status| status.as_u16()) {
+        None => 6,
+        Some(401 | 403) => 7,
+        Some(404) => 5,
+        Some(_) => 1,
+    }
+}
+
+/// Who did not answer and why, with what to do if nobody is there.
+fn failures(errors: &[RequestError]) -> String {
+    let texts = errors
+        .iter()
+        .map(|error| format!("{}: {}", error.address, error.fault));
+    let texts: Vec<String> = texts.collect();
+    let hint = if errors.iter().all(is_refused) {
+        "; is it running? --lookupd-http-address and --nsqd-http-address name others"
+    } else {
+        ""
+    };
+    texts.join("; ") + hint
+}
+
+fn is_refused(error: &RequestError) -> bool {
+    matches!(&error.fault, Fault::Connect(cause) if cause.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_there_is_told_with_what_to_do() {
+        let refused = RequestError {
+            address: "127.0.0.1:4161".to_owned(),
+            path: "/nodes".to_owned(),
+            fault: Fault::Connect(io::Error::from_raw_os_error(111)),
+        };
+        let error = Error::Unanswered(vec![refused]);
+        assert_eq!(
+            error.explain(),
+            "127.0.0.1:4161: cannot connect: Connection refused; is it running? \
+             --lookupd-http-address and --nsqd-http-address name others"
+        );
+        assert_eq!(error.status(), 6);
+    }
 
     #[test]
     fn a_refused_connection_is_one_line_with_a_hint() {

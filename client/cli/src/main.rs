@@ -4,6 +4,7 @@
 
 mod bench;
 mod cluster;
+mod confirm;
 mod connect;
 mod demo;
 mod dev;
@@ -11,14 +12,21 @@ mod discovery;
 mod error;
 mod figures;
 mod legacy;
+mod manage;
+mod nodes;
 mod publish;
+mod stat;
 mod stdout;
 mod subscription;
+mod survey;
+mod table;
 mod tail;
+mod targets;
+mod top;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::error::Error;
 
@@ -38,6 +46,17 @@ enum Command {
     Dev(dev::Arguments),
     Demo(demo::Arguments),
     Legacy(legacy::Arguments),
+    Stat(stat::Arguments),
+    Top(top::Arguments),
+    Topic(manage::TopicArguments),
+    Channel(manage::ChannelArguments),
+    Nodes(nodes::ListArguments),
+    Node(nodes::Arguments),
+    /// Print a script that completes this command's words in a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -65,8 +84,21 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Stat(arguments) => stat::run(arguments).await,
+        Command::Top(arguments) => top::run(arguments).await,
+        Command::Topic(arguments) => manage::run_topic(arguments).await,
+        Command::Channel(arguments) => manage::run_channel(arguments).await,
+        Command::Nodes(arguments) => nodes::list(arguments).await,
+        Command::Node(arguments) => nodes::run(arguments).await,
+        Command::Completions { shell } => completions(shell),
         Command::Legacy(_) => unreachable!("has a status of its own, and has left in main"),
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "nsq", &mut script);
+    stdout::print(&String::from_utf8_lossy(&script))
 }
 
 fn in_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
@@ -80,8 +112,6 @@ fn in_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -9,6 +9,7 @@
 //! | 1 | what the flags say together is refused, or it failed; one line says why |
 //! | 2 | an unknown flag, a missing or a wrong value |
 
+mod nsq_stat;
 mod to_nsq;
 mod words;
 
@@ -27,6 +28,9 @@ use crate::error::Error;
 /// A program of the reference that this one can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Tool {
+    /// Print the figures of a channel
+    #[value(name = "nsq_stat")]
+    NsqStat,
     /// Publish stdin
     #[value(name = "to_nsq")]
     ToNsq,
@@ -77,6 +81,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 /// Runs a tool with the flags in `words`, and returns its exit status.
 pub(crate) fn run_tool(tool: Tool, words: Vec<OsString>) -> ExitCode {
     match tool {
+        Tool::NsqStat => run_as::<nsq_stat::Flags>("nsq_stat", words),
         Tool::ToNsq => run_as::<to_nsq::Flags>("to_nsq", words),
     }
 }
