@@ -192,7 +192,8 @@ pub(crate) async fn request_with(
         "{method} {path} HTTP/1.1\r\n{lines}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     );
     let mut stream = TcpStream::connect(daemon.http_address()).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    // It may be refused before all of it is read; the answer is what counts.
+    let _ = stream.write_all(request.as_bytes()).await;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

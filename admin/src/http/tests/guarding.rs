@@ -92,7 +92,7 @@ async fn settings_are_told_and_two_of_them_change_for_those_who_may() {
     assert_eq!(put(&world, "loud").await.0, 400);
     assert_eq!(put(&world, "").await.0, 413);
     for (option, value) in [
-        ("base_path", ""),
+        ("base_path", "/"),
         ("http_client_connect_timeout", "2000000000"),
         ("admin_users", "[]"),
         ("statsd_prefix", "nsq.%s"),

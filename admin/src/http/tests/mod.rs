@@ -2,8 +2,11 @@
 
 mod changing;
 mod guarding;
+mod login;
+mod messages;
 mod reading;
 mod showing;
+mod watching;
 
 use serde_json::{Value, json};
 
