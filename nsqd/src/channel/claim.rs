@@ -47,7 +47,7 @@ impl Channel {
             self.arm(&mut inner, deadline);
         }
         let left = match outcome {
-            Claimed::Some | Claimed::NotReady => self.left_for_others(&inner),
+            Claimed::Some | Claimed::NotReady => self.left_for_others(&mut inner),
             _ => 0,
         };
         drop(inner);
@@ -56,12 +56,17 @@ impl Channel {
     }
 
     /// How many messages this consumer leaves to others that wait: an append rings only once, until somebody has come
-    /// to the end of the log.
-    fn left_for_others(&self, inner: &Inner) -> u64 {
+    /// to the end of the log. It may have come there itself, with the last message that it can take; the next append then
+    /// has to ring the others.
+    fn left_for_others(&self, inner: &mut Inner) -> u64 {
         if inner.state.paused || inner.state.turns.nobody_waits() {
             return 0;
         }
-        self.log.waiting(self.reader) + inner.state.again_count()
+        let again = inner.state.again_count();
+        if again == 0 && self.listen(inner) {
+            return 0;
+        }
+        self.log.waiting(self.reader) + again
     }
 
     fn claim_while_ready(

@@ -204,6 +204,29 @@ fn a_consumer_that_takes_one_passes_the_bell_on() {
     assert_eq!(bench.claim_ids(consumers[1]), ids(1..6));
 }
 
+#[test]
+fn a_consumer_that_takes_the_last_one_it_can_leaves_the_bell_to_others() {
+    let mut bench = Bench::new();
+    let bells: [Arc<Notify>; 2] = Default::default();
+    let consumers = bells.each_ref().map(|bell| {
+        let bell = Arc::clone(bell);
+        let consumer = bench
+            .channel
+            .add_consumer(TIMEOUT, Locality::default(), bell)
+            .unwrap();
+        bench.channel.set_ready(consumer, 1);
+        assert!(bench.claim(consumer).is_empty());
+        consumer
+    });
+    bench.publish(1);
+    assert!(was_rung(&bells[0]));
+    assert_eq!(bench.claim_ids(consumers[0]), [0]);
+    assert!(!was_rung(&bells[1]), "there is nothing for it yet");
+    bench.publish(1);
+    assert!(was_rung(&bells[1]));
+    assert_eq!(bench.claim_ids(consumers[1]), [1]);
+}
+
 /// Goes round 0 to 99.
 #[derive(Debug, Default)]
 struct Round(std::sync::atomic::AtomicU64);
