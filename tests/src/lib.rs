@@ -13,6 +13,7 @@
 //! - [`daemon`]: an nsqd with its own ports and data path, which can be stopped, killed and restarted;
 //!   [`binary`] finds the program, [`log`] keeps what it wrote, [`process`] reads what it uses;
 //! - [`lookupd`]: an nsqlookupd on free ports, likewise, and [`nsqadmin`];
+//! - [`authd`]: an authorization server that says what it is told to;
 //! - [`wire`]: a peer that speaks NSQ byte by byte, and says wrong things on purpose. It shares no code with
 //!   the `client` crate, so that one mistake cannot hide behind the same mistake on the other side;
 //! - [`http`]: the same for HTTP;
@@ -23,6 +24,7 @@
     reason = "a harness speaks by panicking: each failed expectation is a failed test"
 )]
 
+pub mod authd;
 pub mod binary;
 pub mod daemon;
 pub mod http;

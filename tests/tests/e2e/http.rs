@@ -232,3 +232,39 @@ fn options_and_other_spellings_of_a_path() {
     assert_eq!(nsqd.post("/PUB?topic=t", "m").status, 307);
     assert_eq!(nsqd.stats()["topics"], Value::Array(Vec::new()));
 }
+
+#[test]
+fn who_looks_inside_sees_threads_tasks_and_memory() {
+    let nsqd = Nsqd::start(&[]);
+    let vars = nsqd.get("/debug/vars").json();
+    assert!(vars["threads"].as_array().unwrap().len() > 1, "{vars}");
+    assert!(
+        vars["runtime"]["alive_tasks"].as_u64().unwrap() > 0,
+        "{vars}"
+    );
+    assert!(
+        !vars["runtime"]["workers"].as_array().unwrap().is_empty(),
+        "{vars}"
+    );
+    for key in ["resident_bytes", "message_budget_bytes", "open_fds"] {
+        assert!(vars[key].as_u64().unwrap() > 0, "{key}: {vars}");
+    }
+    let freed = nsqd.post("/debug/freememory", "");
+    assert_eq!((freed.status, freed.body.as_str()), (200, "OK"));
+    let put = |path| http::request(nsqd.http(), "PUT", path, b"");
+    let refused = put("/debug/setblockrate?rate=x");
+    assert_eq!(
+        (refused.status, refused.body.as_str()),
+        (400, "invalid block rate : x")
+    );
+    assert_eq!(put("/debug/setblockrate?rate=1").status, 501);
+    for path in [
+        "/debug/pprof/heap",
+        "/debug/pprof/profile?seconds=1",
+        "/debug/pprof",
+    ] {
+        let answer = nsqd.get(path);
+        assert_eq!(answer.status, 501, "{path}");
+        assert!(answer.body.contains("perf record"), "{}", answer.body);
+    }
+}

@@ -4,6 +4,7 @@
     reason = "everything here is a test or serves one"
 )]
 
+mod auth;
 mod config;
 mod crash;
 mod deferred;
@@ -14,6 +15,7 @@ mod ephemeral;
 mod http;
 mod http_errors;
 mod identify;
+mod latency;
 mod limits;
 mod names;
 mod overload;
@@ -22,4 +24,6 @@ mod protocol_errors;
 mod publish;
 mod start;
 mod stats;
+mod statsd;
 mod timeouts;
+mod topology;

@@ -3,3 +3,5 @@
     clippy::unwrap_used,
     reason = "everything here is a test or serves one"
 )]
+
+mod producer;
