@@ -4,10 +4,13 @@ use std::error::Error as _;
 use std::io;
 
 use client::connection::{Address, ConnectError, ConnectionError};
+use client::consumer::ConsumerError;
 use client::http::{Fault, RequestError};
+use client::tls::TlsError;
 use client::wire::ChannelName;
 
 use crate::figures;
+use crate::to_file::FileError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +90,15 @@ pub(crate) enum Error {
     /// Stdout takes no more.
     #[error("cannot write to stdout: {0}")]
     Output(io::Error),
+    /// Consuming ended by itself, or did not begin.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerError),
+    /// A file of `nsq to-file` cannot be written.
+    #[error("cannot write {0}")]
+    File(#[from] FileError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// What the arguments say together is impossible.
     #[error("{0}")]
     Usage(String),
@@ -118,7 +130,9 @@ impl Error {
             Error::Partial(_) => 3,
             Error::NotFound(_) => 5,
             Error::Connect(_) | Error::Lookup { .. } | Error::Unanswered(_) => 6,
+            Error::Consumer(ConsumerError::NotConnected { .. }) => 6,
             Error::Request(error) => of_request(error),
+            Error::Consumer(ConsumerError::Refused { .. }) => 7,
             Error::Refused(_) => 8,
             _ => 1,
         }

@@ -3,6 +3,7 @@
 //! Payload goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 wrong usage.
 
 mod bench;
+mod bridge;
 mod cluster;
 mod confirm;
 mod connect;
@@ -11,10 +12,13 @@ mod dev;
 mod discovery;
 mod error;
 mod figures;
+mod hosts;
 mod legacy;
+mod link;
 mod manage;
 mod nodes;
 mod publish;
+mod sink;
 mod stat;
 mod stdout;
 mod subscription;
@@ -22,6 +26,8 @@ mod survey;
 mod table;
 mod tail;
 mod targets;
+mod to_file;
+mod to_http;
 mod top;
 
 use std::process::ExitCode;
@@ -42,6 +48,9 @@ struct Arguments {
 enum Command {
     Pub(publish::Arguments),
     Tail(tail::Arguments),
+    ToFile(to_file::Arguments),
+    ToHttp(to_http::Arguments),
+    Bridge(bridge::Arguments),
     Bench(bench::Arguments),
     Dev(dev::Arguments),
     Demo(demo::Arguments),
@@ -81,6 +90,9 @@ async fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Pub(arguments) => publish::run(arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await,
+        Command::ToFile(arguments) => to_file::run(arguments).await,
+        Command::ToHttp(arguments) => to_http::run(arguments).await,
+        Command::Bridge(arguments) => bridge::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,

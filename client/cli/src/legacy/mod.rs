@@ -10,6 +10,10 @@
 //! | 2 | an unknown flag, a missing or a wrong value |
 
 mod nsq_stat;
+mod nsq_tail;
+mod nsq_to_file;
+mod nsq_to_http;
+mod nsq_to_nsq;
 mod to_nsq;
 mod words;
 
@@ -22,12 +26,27 @@ use std::str::FromStr;
 use clap::ValueEnum as _;
 use client::connection::Address;
 use client::daemon::flags::{self, COMPATIBLE_VERSION, Daemon, Exit};
+use client::wire::TopicName;
 
 use crate::error::Error;
+use crate::link::Sources;
+use crate::targets::lookupd_address;
 
 /// A program of the reference that this one can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Tool {
+    /// Print messages
+    #[value(name = "nsq_tail")]
+    NsqTail,
+    /// Write messages to files
+    #[value(name = "nsq_to_file")]
+    NsqToFile,
+    /// Send messages to HTTP servers
+    #[value(name = "nsq_to_http")]
+    NsqToHttp,
+    /// Publish messages to other nsqds
+    #[value(name = "nsq_to_nsq")]
+    NsqToNsq,
     /// Print the figures of a channel
     #[value(name = "nsq_stat")]
     NsqStat,
@@ -62,6 +81,8 @@ pub(crate) struct Arguments {
 trait OldTool: clap::Parser {
     /// Whether there is a `-version`.
     const HAS_VERSION: bool = true;
+    /// Whether words behind the flags are ignored; else they are refused.
+    const TAKES_WORDS: bool = true;
 
     /// Does it. An error ends the program with status 1.
     fn run(self) -> impl Future<Output = Result<(), Error>>;
@@ -81,6 +102,10 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 /// Runs a tool with the flags in `words`, and returns its exit status.
 pub(crate) fn run_tool(tool: Tool, words: Vec<OsString>) -> ExitCode {
     match tool {
+        Tool::NsqTail => run_as::<nsq_tail::Flags>("nsq_tail", words),
+        Tool::NsqToFile => run_as::<nsq_to_file::Flags>("nsq_to_file", words),
+        Tool::NsqToHttp => run_as::<nsq_to_http::Flags>("nsq_to_http", words),
+        Tool::NsqToNsq => run_as::<nsq_to_nsq::Flags>("nsq_to_nsq", words),
         Tool::NsqStat => run_as::<nsq_stat::Flags>("nsq_stat", words),
         Tool::ToNsq => run_as::<to_nsq::Flags>("to_nsq", words),
     }
@@ -100,13 +125,23 @@ fn run_as<T: OldTool>(name: &'static str, words: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// Reads the flags; what stands behind the first word that is none is ignored, as ever.
+/// Reads the flags. What stands behind the first word that is none is ignored by most, as ever.
 fn parse<T: OldTool>(name: &'static str, words: Vec<OsString>) -> Result<T, Exit> {
     let tool = Daemon {
         name,
         config_keys: &[],
     };
-    let (flags, _) = words::split(&T::command(), words);
+    let (flags, rest) = words::split(&T::command(), words);
+    if let (false, Some(word)) = (T::TAKES_WORDS, rest.first()) {
+        return Err(Exit {
+            status: 1,
+            text: format!(
+                "{name}: unexpected word {:?}; {name} -h lists the flags",
+                word.to_string_lossy()
+            ),
+            to_stdout: false,
+        });
+    }
     let given = std::iter::once(OsString::from(name)).chain(flags);
     flags::parse(&tool, given).map_err(|exit| match (exit.to_stdout, T::HAS_VERSION) {
         (true, true) => Exit {
@@ -128,6 +163,39 @@ fn required<N: FromStr<Err: fmt::Display>>(flag: &str, value: &str) -> Result<N,
         return Err(Error::Usage(format!("--{flag} required")));
     }
     parsed(flag, value)
+}
+
+/// Names as they were given, one per flag.
+fn names(flag: &str, values: &[String]) -> Result<Vec<TopicName>, Error> {
+    values.iter().map(|value| parsed(flag, value)).collect()
+}
+
+/// Where to consume from: nsqds or nsqlookupds, either of which must be named.
+fn sources(nsqds: &[String], lookupds: &[String]) -> Result<Sources, Error> {
+    match (nsqds, lookupds) {
+        ([], []) => {
+            let rule = "--nsqd-tcp-address or --lookupd-http-address required";
+            return Err(Error::Usage(rule.to_owned()));
+        }
+        ([_, ..], [_, ..]) => {
+            let rule = "use --nsqd-tcp-address or --lookupd-http-address, not both";
+            return Err(Error::Usage(rule.to_owned()));
+        }
+        _ => {}
+    }
+    let lookupds = lookupds.iter().map(|address| {
+        lookupd_address(address)
+            .map_err(|rule| Error::Usage(format!("--lookupd-http-address {address:?}: {rule}")))
+    });
+    Ok(Sources {
+        nsqd_tcp_address: addresses("nsqd-tcp-address", nsqds)?,
+        lookupd_http_address: lookupds.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Whether the oddities of the old tools are wanted, too: `NSQ_COMPAT=1`.
+fn is_compatible() -> bool {
+    std::env::var_os("NSQ_COMPAT").is_some_and(|value| value == "1")
 }
 
 /// Addresses as they were given, one per flag.

@@ -64,17 +64,17 @@ impl Source {
     /// Reads until the end, or until one of the receivers is gone. Each of them gets everything; the slowest sets the
     /// pace.
     pub(super) fn read_copies(mut self, count: usize) -> Vec<Chunks> {
-        let (chunks_txs, chunks_rxs): (Vec<_>, Vec<_>) =
+        let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::channel(CHUNKS_AHEAD)).unzip();
         std::thread::spawn(move || {
             while let Some(chunk) = self.read_chunk().transpose() {
                 let send = |to: &mpsc::Sender<_>| to.blocking_send(self.copy(&chunk));
-                if chunks_txs.iter().any(|to| send(to).is_err()) || chunk.is_err() {
+                if senders.iter().any(|to| send(to).is_err()) || chunk.is_err() {
                     break;
                 }
             }
         });
-        chunks_rxs
+        receivers
     }
 
     fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
@@ -94,12 +94,12 @@ impl Source {
 
     /// What one of several receivers is told.
     fn copy(&self, chunk: &io::Result<Bytes>) -> Result<Bytes, Error> {
-        chunk
-            .as_ref()
-            .map(Bytes::clone)
-            .map_err(|cause| Error::Input {
+        match chunk {
+            Ok(chunk) => Ok(chunk.clone()),
+            Err(cause) => Err(Error::Input {
                 path: self.name.clone(),
                 cause: io::Error::new(cause.kind(), cause.to_string()),
-            })
+            }),
+        }
     }
 }

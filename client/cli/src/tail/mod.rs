@@ -81,7 +81,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     tail.run(stop).await
 }
 
-fn random_channel() -> ChannelName {
+/// A channel of one's own that goes with its consumer.
+pub(crate) fn random_channel() -> ChannelName {
     let name = format!("tail{:06}#ephemeral", fastrand::u32(..1_000_000));
     ChannelName::parse(&name).expect("letters, digits and the suffix for ephemeral")
 }
