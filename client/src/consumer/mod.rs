@@ -82,6 +82,7 @@ mod stats;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -103,10 +104,12 @@ pub use exhausted::Exhausted;
 pub use handler::{Delivery, Handler};
 pub use message::{Acker, KeepAlive, Message};
 pub use stats::{ConsumerReport, ConsumerStats, NodeStatus};
+pub use typed::{TypedConsumer, TypedMessage};
 
 use shared::Shared;
 use supervisor::Request;
 
+use crate::typed::Decode;
 use crate::wire::{ChannelName, TopicName};
 
 /// Receives the messages of a channel. See the [module](self).
@@ -208,6 +211,11 @@ impl Consumer {
         let end = ended.ok().and_then(|end| end.clone());
         let end = end.expect("it lives in what `shared` holds, and was waited for");
         end.reason.map_or(Ok(end.report), Err)
+    }
+
+    /// Receives values instead of bytes.
+    pub fn typed<T, C: Decode<T>>(self, codec: C) -> TypedConsumer<T, C> {
+        TypedConsumer::new(self, codec)
     }
 
     /// A handle to steer it from elsewhere.

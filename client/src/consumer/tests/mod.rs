@@ -2,6 +2,9 @@
 
 mod answers;
 mod connecting;
+#[cfg(feature = "http")]
+mod discovery;
 mod drain;
 mod fake;
+mod handling;
 mod pacing;
