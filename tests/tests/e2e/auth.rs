@@ -1,5 +1,6 @@
 //! AUTH: who may do what, by an authorization server that a test scripts.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -362,7 +363,7 @@ fn a_secret_is_told_to_nobody_else() {
         authd.set(reply);
         let mut peer = nsqd.peer();
         auth(&mut peer, CANARY);
-        told.push_str(&format!("{:?}", peer.frame()));
+        write!(told, "{:?}", peer.frame()).unwrap();
         // The same again, as an error, and as a body of the wrong size.
         auth(&mut peer, CANARY);
         peer.send(with_body("AUTH extra", CANARY));

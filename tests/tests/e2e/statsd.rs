@@ -20,7 +20,7 @@ impl Statsd {
     }
 
     fn packet(&self) -> String {
-        let mut bytes = [0; 70_000];
+        let mut bytes = vec![0; 70_000];
         let count = self.0.recv(&mut bytes).expect("nsqd pushes");
         String::from_utf8(bytes[..count].to_vec()).unwrap()
     }
