@@ -6,6 +6,7 @@ mod login;
 mod messages;
 mod reading;
 mod showing;
+mod tls;
 mod watching;
 
 use serde_json::{Value, json};
