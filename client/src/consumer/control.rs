@@ -64,7 +64,9 @@ impl Control {
     /// Ends a backoff at once.
     pub fn reset_backoff(&self) {
         let transition = self.shared.steer(|flow| flow.reset_backoff(Instant::now()));
-        self.shared.tell_transition(transition);
+        if let Some(transition) = transition {
+            self.shared.tell_transition(transition);
+        }
     }
 
     /// The consumer at this moment.

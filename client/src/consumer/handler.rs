@@ -62,8 +62,8 @@ pub(super) async fn process(shared: &Shared, handler: &impl Handler, message: Me
         attempts = message.attempts(),
     );
     let delivery = Delivery(Arc::new(message));
-    let handled = caught(|| handler.handle(delivery.clone()));
-    let settle = handled.instrument(span).await.unwrap_or_else(|panic| {
+    let working = caught(|| handler.handle(delivery.clone()));
+    let settle = working.instrument(span).await.unwrap_or_else(|panic| {
         let id = delivery.id();
         tracing::error!(message_id = %id, panic = text_of(&*panic), "a handler panicked");
         shared.counters.panicked.add(1);

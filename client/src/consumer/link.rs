@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::backoff::Outcome;
+use super::backoff::{Outcome, Transition};
 use super::events::Event;
+use super::flow::Flow;
 use super::message::Message;
 use super::session::{Deadline, Order, Session};
 use super::shared::Steering;
@@ -114,9 +115,9 @@ impl Link {
         shared.disconnected(session, count_u32(released), now);
         if !discarded.is_empty() {
             let count = discarded.len() as u64;
-            discarded
-                .iter()
-                .for_each(|message| message.acker().mark_answered());
+            for message in &discarded {
+                message.acker().mark_answered();
+            }
             shared.counters.discarded.add(count);
             let address = session.address.clone();
             shared.tell(Event::Discarded { address, count });
@@ -231,6 +232,9 @@ impl Link {
             counters.finished.add(done.finished);
             counters.requeued.add(done.requeued);
             counters.touched.add(done.touched);
+            for transition in done.transitions {
+                session.shared.tell_transition(transition);
+            }
         }
         self.orders = orders;
     }
@@ -244,12 +248,12 @@ impl Link {
     ) {
         match order {
             Order::Finish(id) => {
-                self.answered(id, Outcome::Success, steering, now);
+                self.answered(id, Outcome::Success, steering, now, done);
                 self.writer.write(&Command::Finish { id });
                 done.finished += 1;
             }
             Order::Requeue { id, delay, outcome } => {
-                self.answered(id, outcome, steering, now);
+                self.answered(id, outcome, steering, now, done);
                 self.writer.write(&Command::Requeue { id, delay });
                 done.requeued += 1;
             }
@@ -276,7 +280,7 @@ impl Link {
             }
             Order::Forget(id) => {
                 self.kept_alive.remove(&id);
-                let released = |flow: &mut super::flow::Flow| {
+                let released = |flow: &mut Flow| {
                     flow.released(self.session.id, 1, now);
                 };
                 self.session.shared.steer_holding(steering, released);
@@ -286,14 +290,21 @@ impl Link {
 
     /// The ready count that follows from an answer goes before it, so that nsqd sends nothing in
     /// between.
-    fn answered(&mut self, id: MessageId, outcome: Outcome, steering: &mut Steering, now: Instant) {
+    fn answered(
+        &mut self,
+        id: MessageId,
+        outcome: Outcome,
+        steering: &mut Steering,
+        now: Instant,
+        done: &mut Done,
+    ) {
         if !self.kept_alive.is_empty() {
             self.kept_alive.remove(&id);
         }
         let (link, shared) = (self.session.id, &self.session.shared);
         let transition = shared.steer_holding(steering, |flow| flow.answered(link, outcome, now));
         if transition.is_some() {
-            shared.tell_transition(transition);
+            done.transitions.extend(transition);
             let ready = steering.flow.ready().count(link);
             self.write_ready(ready);
         }
@@ -356,6 +367,8 @@ struct Done {
     finished: u64,
     requeued: u64,
     touched: u64,
+    /// Told once the lock is gone.
+    transitions: Vec<Transition>,
 }
 
 pub(super) fn count_u32(count: usize) -> u32 {

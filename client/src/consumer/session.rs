@@ -157,5 +157,5 @@ impl Deadline {
 
 /// A timeout as this side keeps it: 5 % shorter, at most 1 s, for what is on the way.
 fn within(timeout: Duration) -> Duration {
-    timeout - (timeout / 20).min(Duration::from_secs(1))
+    timeout.saturating_sub((timeout / 20).min(Duration::from_secs(1)))
 }

@@ -104,7 +104,7 @@ impl Shared {
         let mut steering = self.lock_steering();
         steering.sessions.insert(id, session);
         self.steer_holding(&mut steering, |flow| {
-            flow.connected(id, ceiling, Instant::now())
+            flow.connected(id, ceiling, Instant::now());
         });
         drop(steering);
         self.tell(Event::Connected { address });
@@ -144,8 +144,7 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    pub(super) fn tell_transition(&self, transition: Option<Transition>) {
-        let Some(transition) = transition else { return };
+    pub(super) fn tell_transition(&self, transition: Transition) {
         let (topic, channel) = (&self.topic, &self.channel);
         self.tell(match transition {
             Transition::Slept { level, until } => {

@@ -257,7 +257,9 @@ impl Supervisor {
 
     fn wake_flow(&mut self) {
         let transition = self.shared.steer(|flow| flow.wake(Instant::now()));
-        self.shared.tell_transition(transition);
+        if let Some(transition) = transition {
+            self.shared.tell_transition(transition);
+        }
     }
 
     /// Wants no messages any more; each connection ends when all of its messages are answered.

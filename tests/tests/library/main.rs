@@ -4,4 +4,5 @@
     reason = "everything here is a test or serves one"
 )]
 
+mod consumer;
 mod producer;

@@ -37,14 +37,16 @@ async fn lookupd(answer: Option<String>) -> (String, Answer) {
     (address, answer)
 }
 
-fn http(status: &str, body: &str) -> Option<String> {
-    let length = body.len();
-    Some(format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"
-    ))
+async fn lookupd_that_says(answer: String) -> (String, Answer) {
+    lookupd(Some(answer)).await
 }
 
-fn listing(nsqds: &[&Fake]) -> Option<String> {
+fn http(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+fn listing(nsqds: &[&Fake]) -> String {
     let producers: Vec<String> = nsqds.iter().map(|nsqd| producer(nsqd)).collect();
     let body = format!(r#"{{"channels":[],"producers":[{}]}}"#, producers.join(","));
     http("200 OK", &body)
@@ -73,9 +75,10 @@ async fn what_one_nsqlookupd_lists_is_used_whatever_the_others_do() {
     let down_address = down.local_addr().unwrap().to_string();
     drop(down);
     let (slow, _) = lookupd(None).await;
-    let (ignorant, _) = lookupd(http("404 Not Found", r#"{"message":"TOPIC_NOT_FOUND"}"#)).await;
-    let (one, _) = lookupd(listing(&[&nsqds[0]])).await;
-    let (both, _) = lookupd(listing(&[&nsqds[0], &nsqds[1]])).await;
+    let (ignorant, _) =
+        lookupd_that_says(http("404 Not Found", r#"{"message":"TOPIC_NOT_FOUND"}"#)).await;
+    let (one, _) = lookupd_that_says(listing(&[&nsqds[0]])).await;
+    let (both, _) = lookupd_that_says(listing(&[&nsqds[0], &nsqds[1]])).await;
     let consumer = consumer(&[&down_address, &slow, &ignorant, &one, &both]).await;
     let mut events = consumer.control().events();
     let _peers = [nsqds[0].subscribed().await, nsqds[1].subscribed().await];
@@ -94,11 +97,11 @@ async fn what_one_nsqlookupd_lists_is_used_whatever_the_others_do() {
 #[tokio::test]
 async fn an_outage_of_nsqlookupd_empties_nothing() {
     let nsqd = Fake::bind().await;
-    let (address, answer) = lookupd(listing(&[&nsqd])).await;
+    let (address, answer) = lookupd_that_says(listing(&[&nsqd])).await;
     let consumer = consumer(&[&address]).await;
     let mut events = consumer.control().events();
     let peer = nsqd.subscribed().await;
-    *answer.lock().unwrap() = http("500 Internal Server Error", "");
+    *answer.lock().unwrap() = Some(http("500 Internal Server Error", ""));
     while !matches!(events.next().await.unwrap(), Event::LookupFailed { .. }) {}
     drop(peer);
     let mut peer = nsqd.subscribed().await;
@@ -108,12 +111,12 @@ async fn an_outage_of_nsqlookupd_empties_nothing() {
 #[tokio::test]
 async fn an_nsqd_that_is_listed_no_longer_is_kept_while_it_lives() {
     let nsqd = Fake::bind().await;
-    let (address, answer) = lookupd(listing(&[&nsqd])).await;
+    let (address, answer) = lookupd_that_says(listing(&[&nsqd])).await;
     let mut consumer = consumer(&[&address]).await;
     let mut events = consumer.control().events();
     let mut peer = nsqd.subscribed().await;
     peer.expect("RDY 32").await;
-    *answer.lock().unwrap() = listing(&[]);
+    *answer.lock().unwrap() = Some(listing(&[]));
     loop {
         if let Event::Discovered { removed, .. } = events.next().await.unwrap()
             && !removed.is_empty()
@@ -129,7 +132,7 @@ async fn an_nsqd_that_is_listed_no_longer_is_kept_while_it_lives() {
         nsqd.is_left_alone(Duration::from_millis(700)).await,
         "not asked again"
     );
-    *answer.lock().unwrap() = listing(&[&nsqd]);
+    *answer.lock().unwrap() = Some(listing(&[&nsqd]));
     let mut peer = nsqd.subscribed().await;
     peer.expect("RDY 32").await;
 }

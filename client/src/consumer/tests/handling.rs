@@ -98,7 +98,7 @@ async fn a_batch_is_full_late_or_all_that_can_come() {
     let mut consumer = builder.start().await.unwrap();
     let mut peer = nsqd.subscribed().await;
     peer.expect("RDY 10").await;
-    let long = Duration::from_secs(60);
+    let long = Duration::from_mins(1);
     let mut batch = Vec::new();
     peer.send_all(1..=5).await;
     assert_eq!(consumer.recv_many(&mut batch, 5, long).await, 5);
