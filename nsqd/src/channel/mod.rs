@@ -8,6 +8,7 @@ mod deferred;
 mod holds;
 mod in_flight;
 mod locality;
+mod peek;
 mod persist;
 mod returned;
 mod state;
@@ -29,6 +30,7 @@ use tokio::time::Instant;
 
 pub use claim::Claimed;
 pub use locality::{Locality, PerLocality};
+pub use peek::{Seen, Which};
 pub use returned::Run;
 pub use state::{ConsumerCounters, ConsumerId, Entry, NotHeld};
 

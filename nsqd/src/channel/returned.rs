@@ -36,7 +36,8 @@ impl Run {
         })
     }
 
-    fn entries(self) -> impl Iterator<Item = Entry> {
+    /// Its messages.
+    pub(super) fn entries(self) -> impl Iterator<Item = Entry> {
         (self.first.index..)
             .take(self.count as usize)
             .map(move |index| Entry {

@@ -365,6 +365,22 @@ impl State {
         }
     }
 
+    /// Messages that came back and wait, in the order in which they go.
+    pub(super) fn again(&self) -> impl Iterator<Item = Run> {
+        let requeued = self.requeued.iter().map(|requeued| requeued.entry.into());
+        self.returned.runs().chain(requeued)
+    }
+
+    /// Messages in flight, in no order.
+    pub(super) fn in_flight_entries(&self) -> impl Iterator<Item = Entry> {
+        self.in_flight.entries()
+    }
+
+    /// Deferred messages with their due times, in no order.
+    pub(super) fn deferred_entries(&self) -> impl Iterator<Item = (Instant, Entry)> {
+        self.deferred.entries()
+    }
+
     /// Everything unfinished that the cursor has passed: what can be delivered at once, and what is deferred.
     pub(super) fn unfinished(&self) -> (Vec<Run>, Vec<(Instant, Entry)>) {
         let requeued = self.requeued.iter().map(|requeued| requeued.entry);

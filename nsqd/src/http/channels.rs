@@ -56,7 +56,10 @@ async fn set_paused(api: &Api, request: &Request, paused: bool) -> Result<Respon
 }
 
 /// The channel that the arguments name.
-fn channel(api: &Api, request: &Request) -> Result<(Arc<Topic>, Arc<Channel>), HttpError> {
+pub(super) fn channel(
+    api: &Api,
+    request: &Request,
+) -> Result<(Arc<Topic>, Arc<Channel>), HttpError> {
     let (topic, name) = arguments(api, request)?;
     let channel = topic.channel(name.as_str()).ok_or(NO_CHANNEL)?;
     Ok((topic, channel))

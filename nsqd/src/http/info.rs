@@ -26,6 +26,9 @@ struct Info<'a> {
     max_deflate_level: u32,
     topology_zone: &'a str,
     topology_region: &'a str,
+    /// Whether there is `/channel/peek`; absent if not, as in the reference.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    peek: bool,
 }
 
 /// GET `/ping`: 200 `OK`, or 500 and why messages can't be moved to disk.
@@ -55,6 +58,7 @@ pub(super) async fn info(api: Arc<Api>, _: Request) -> Result<Response, HttpErro
         max_deflate_level: options.max_deflate_level,
         topology_zone: &options.topology_zone,
         topology_region: &options.topology_region,
+        peek: options.enable_peek(),
     }))
 }
 

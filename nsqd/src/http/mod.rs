@@ -7,16 +7,19 @@
 //! | POST `/pub`, `/mpub` | takes one message, or many | `publish.rs` |
 //! | POST `/topic/create`, `delete`, `empty`, `pause`, `unpause` | done | `topics.rs` |
 //! | POST `/channel/create`, `delete`, `empty`, `pause`, `unpause` | done | `channels.rs` |
+//! | GET `/channel/peek` | what waits in a channel, with `--enable-peek` | `peek.rs` |
 //! | GET, PUT `/config/<option>` | the value of a setting | `config.rs` |
 //! | GET `/debug/vars`, POST `/debug/freememory` | what it does inside | `debug.rs` |
 //!
 //! Everything is open to whoever reaches the port, as in the reference; only web pages of other sites are refused. With
 //! `--tls-required` the port without TLS answers nothing but 403.
 
+mod base64;
 mod channels;
 mod config;
 mod debug;
 mod info;
+mod peek;
 mod publish;
 mod stats;
 mod topics;
@@ -48,6 +51,8 @@ pub struct Ports {
 struct Api {
     node: Arc<Node>,
     ports: Ports,
+    /// Held by who looks at messages.
+    peeking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Answers requests until `stopping` says so; those under way then have a few seconds to end.
@@ -57,9 +62,18 @@ pub async fn serve(
     ports: Ports,
     stopping: watch::Receiver<bool>,
 ) {
-    let api = Arc::new(Api { node, ports });
+    let routes = if node.options().enable_peek() {
+        routes().get("/channel/peek", peek::peek)
+    } else {
+        routes()
+    };
+    let api = Arc::new(Api {
+        node,
+        ports,
+        peeking: Arc::default(),
+    });
     let stopped = stopped(stopping);
-    http::serve(listener, routes(), api, Limits::default(), stopped).await;
+    http::serve(listener, routes, api, Limits::default(), stopped).await;
 }
 
 /// Refuses every request until `stopping` says so, and tells where TLS is done: port 0 is nowhere.

@@ -183,6 +183,28 @@ impl Log {
             .saturating_sub(state.readers[reader.0].cursor)
     }
 
+    /// Where the messages are that wait for a reader: at most `count_max`, after the first `skip`. Nothing moves.
+    pub fn waiting_places(
+        &self,
+        reader: ReaderId,
+        skip: u64,
+        count_max: usize,
+    ) -> Vec<(Arc<Segment>, u32)> {
+        let state = self.state.lock();
+        let first = state.readers[reader.0].cursor.saturating_add(skip);
+        let place = |sequence| {
+            let at = state
+                .sealed
+                .partition_point(|segment| segment.end() <= sequence);
+            let segment = state.sealed.get(at).unwrap_or(&state.open.segment);
+            (Arc::clone(segment), index_in(segment, sequence))
+        };
+        (first..state.visible_end())
+            .take(count_max)
+            .map(place)
+            .collect()
+    }
+
     /// How much waits for a reader.
     pub fn depth(&self, reader: ReaderId) -> Depth {
         let state = self.state.lock();

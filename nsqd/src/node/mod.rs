@@ -234,6 +234,13 @@ impl Node {
         self.shared.channels.clock.now() - self.opened_at
     }
 
+    /// When that is on the wall clock, in nanoseconds since the Unix epoch.
+    pub fn wall_ns_at(&self, at: Instant) -> i64 {
+        let clock = &self.shared.channels.clock;
+        let left = at.saturating_duration_since(clock.now()).as_nanos();
+        (clock.wall_ns()).saturating_add(i64::try_from(left).unwrap_or(i64::MAX))
+    }
+
     /// Now, in seconds since the Unix epoch.
     pub fn wall_seconds(&self) -> i64 {
         self.shared.channels.clock.wall_ns() / 1_000_000_000

@@ -100,6 +100,7 @@ impl Options {
             "e2e_processing_latency_percentiles" => json!(flags.e2e_processing_latency_percentile),
             "statsd_mem_stats" => json!(flags.statsd_mem_stats),
             "statsd_exclude_ephemeral" => json!(flags.statsd_exclude_ephemeral),
+            "enable_peek" => json!(flags.enable_peek),
             "auth_anchor_patterns" => json!(flags.auth_anchor_patterns),
             "deflate" => json!(self.deflate),
             "snappy" => json!(self.snappy),

@@ -92,6 +92,9 @@ pub struct Flags {
     /// Longest time for a question to it, above 0: what a new topic waits for its channels.
     #[arg(long, default_value = "5s")]
     pub http_client_request_timeout: GoDuration,
+    /// Show the messages that wait in a channel, over HTTP at /channel/peek.
+    #[arg(long)]
+    pub enable_peek: bool,
     /// Region of this host, told to clients.
     #[arg(long, default_value = "")]
     pub topology_region: String,

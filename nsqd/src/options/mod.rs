@@ -240,6 +240,11 @@ impl Options {
         })
     }
 
+    /// Returns whether messages are shown over HTTP.
+    pub fn enable_peek(&self) -> bool {
+        self.flags.enable_peek
+    }
+
     /// Returns what commands are checked against.
     pub fn limits(&self) -> Limits {
         Limits {
