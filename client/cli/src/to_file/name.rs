@@ -124,13 +124,13 @@ fn token(text: &str, facts: Facts<'_>) -> Result<Option<(Part, usize)>, Template
         return Ok(None);
     };
     let word = &text[open..end];
-    let part = match word {
-        "topic" | "TOPIC" => Part::Text(facts.topic.to_owned()),
-        "host" | "HOST" => Part::Text(facts.host.to_owned()),
-        "pid" | "PID" => Part::Text(std::process::id().to_string()),
-        "rev" | "REV" => Part::Revision,
-        "DATETIME" => Part::Time(facts.datetime_format.to_owned()),
-        _ if close == '>' => return Ok(None),
+    let part = match (close, word) {
+        ('}', "topic") | ('>', "TOPIC") => Part::Text(facts.topic.to_owned()),
+        ('}', "host") | ('>', "HOST") => Part::Text(facts.host.to_owned()),
+        ('}', "pid") | ('>', "PID") => Part::Text(std::process::id().to_string()),
+        ('}', "rev") | ('>', "REV") => Part::Revision,
+        ('>', "DATETIME") => Part::Time(facts.datetime_format.to_owned()),
+        ('>', _) => return Ok(None),
         _ => match word.strip_prefix("time:") {
             Some(format) => Part::Time(format.to_owned()),
             None => return Err(TemplateError::Unknown(word.to_owned())),
@@ -166,6 +166,9 @@ const DIRECTIVES: &str = "YymdHIMSBbAapZz%";
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+    use jiff::tz::TimeZone;
+
     use super::*;
 
     fn facts(with_revision: bool, suffix: &'static str) -> Facts<'static> {
@@ -179,7 +182,8 @@ mod tests {
     }
 
     fn name(text: &str, facts: Facts<'_>) -> String {
-        let now: Zoned = "2026-11-03T02:04:05+01:00[Europe/Paris]".parse().unwrap();
+        let zone = TimeZone::posix("CET-1").unwrap();
+        let now = date(2026, 11, 3).at(2, 4, 5, 0).to_zoned(zone).unwrap();
         let series = Template::parse(text, facts).unwrap().series(&now);
         Template::path(&series, 3).display().to_string()
     }
