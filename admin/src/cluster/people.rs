@@ -17,6 +17,10 @@ pub(crate) struct Consumer {
 /// A connection that has published.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the reference"
+)]
 pub(crate) struct Publisher {
     #[serde(skip_deserializing)]
     pub(crate) node: String,

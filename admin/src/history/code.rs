@@ -39,6 +39,7 @@ const SMALLEST: f64 = 1.0 / 65_536.0;
 const LARGEST: f64 = 281_337_537_757_184.0;
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these figures are exact in binary")]
 mod tests {
     use super::*;
 

@@ -150,17 +150,18 @@ impl Series {
 
     /// The points of a ring up to `tick`.
     pub(super) fn points(&self, ring: Ring, tick: u64) -> Points {
-        let [a, b, c, d, e, f, g, h] =
-            std::array::from_fn(|index| self.column(self.columns[index].as_deref(), ring, tick));
+        let columns = self.columns.iter();
+        let mut columns = columns.map(|column| self.column(column.as_deref(), ring, tick));
+        let mut next = || columns.next().expect("there is a column for each figure");
         Points {
-            depth: a,
-            in_flight_count: b,
-            deferred_count: c,
-            client_count: d,
-            message_rate: e,
-            finish_rate: f,
-            requeue_rate: g,
-            timeout_rate: h,
+            depth: next(),
+            in_flight_count: next(),
+            deferred_count: next(),
+            client_count: next(),
+            message_rate: next(),
+            finish_rate: next(),
+            requeue_rate: next(),
+            timeout_rate: next(),
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) async fn peek(
         .await;
     let mut deed = deed(visitor, request, "peek_channel");
     (deed.topic, deed.channel) = (topic, channel);
-    deed.node = node.unwrap_or_default().to_owned();
+    node.unwrap_or_default().clone_into(&mut deed.node);
     deed.result = peeked
         .as_ref()
         .map_or_else(|error| told(error).1, |(_, warnings)| warnings.message());

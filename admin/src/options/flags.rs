@@ -22,6 +22,7 @@ pub const DAEMON: Daemon = Daemon {
 ///
 /// Fields are the flags with `_` for `-`; the comments are their help texts.
 #[derive(Clone, Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Flags {
     /// TOML file with these settings, '_' for '-'.
     #[arg(long, value_name = "FILE")]

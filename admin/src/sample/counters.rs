@@ -149,6 +149,7 @@ fn rate(before: Option<i64>, now: i64, seconds: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these figures are exact in binary")]
 mod tests {
     use std::time::Duration;
 

@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_right_password_opens_a_session_that_ends() {
-        let sessions = sessions(Duration::from_secs(60));
+        let sessions = sessions(Duration::from_mins(1));
         assert_eq!(
             sessions.login("p", "joe", "Secret").await,
             Err(LoginError::Wrong)
@@ -206,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_guesses_too_often_is_not_even_checked() {
-        let sessions = sessions(Duration::from_secs(60));
+        let sessions = sessions(Duration::from_mins(1));
         for _ in 0..attempts::ATTEMPTS_MAX {
             assert_eq!(
                 sessions.login("p", "joe", "x").await,
