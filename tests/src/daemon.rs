@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
@@ -339,6 +339,24 @@ pub fn run_to_end(flags: &[&str]) -> Ended {
         stdout: stdout.to_end(),
         stderr: stderr.to_end(),
     }
+}
+
+/// Starts nsqd over a data path and ends it with SIGKILL as soon as the data path looks so, whatever it is at by then.
+#[track_caller]
+pub fn kill_once(data: TempDir, flags: &[&str], looks_so: impl Fn(&Path) -> bool) -> TempDir {
+    let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+    let (mut process, log) = spawn(binary::nsqd(), &flags, data.path());
+    let start = Instant::now();
+    while !looks_so(data.path()) {
+        assert!(
+            start.elapsed() < wait::PATIENCE,
+            "it never looked so\n{}",
+            log.text()
+        );
+    }
+    process.kill().expect("a child can be killed");
+    process.wait().expect("a child can be waited for");
+    data
 }
 
 fn spawn(program: &Path, flags: &[String], data: &Path) -> (Child, Log) {

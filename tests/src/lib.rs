@@ -11,6 +11,7 @@
 //! ```
 //!
 //! - [`daemon`]: an nsqd with its own ports and data path, which can be stopped, killed and restarted;
+//!   [`reference`] makes a data path such as a Go nsqd leaves;
 //!   [`binary`] finds the program, [`log`] keeps what it wrote, [`process`] reads what it uses;
 //! - [`lookupd`]: an nsqlookupd on free ports, likewise, and [`nsqadmin`];
 //! - [`authd`]: an authorization server that says what it is told to;
@@ -34,5 +35,6 @@ pub mod lookupd;
 pub mod nsqadmin;
 pub mod process;
 pub mod random;
+pub mod reference;
 pub mod wait;
 pub mod wire;

@@ -5,6 +5,7 @@
 )]
 
 mod auth;
+mod completeness;
 mod config;
 mod crash;
 mod deferred;
@@ -15,11 +16,13 @@ mod ephemeral;
 mod http;
 mod http_errors;
 mod identify;
+mod import;
 mod latency;
 mod limits;
 mod names;
 mod overload;
 mod pause;
+mod peek;
 mod protocol_errors;
 mod publish;
 mod start;

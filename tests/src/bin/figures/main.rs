@@ -7,6 +7,7 @@
 mod backlog;
 mod discovery;
 mod idle;
+mod import;
 mod latency;
 mod throughput;
 
@@ -31,6 +32,9 @@ struct Arguments {
     /// Size of the backlog, in bytes of message bodies.
     #[arg(long, default_value_t = 5_000_000_000)]
     backlog_bytes: usize,
+    /// Size of what is taken over from the reference, in bytes of message bodies.
+    #[arg(long, default_value_t = 1_000_000_000)]
+    import_bytes: u64,
     /// Runs of each kind; the median is printed.
     #[arg(long, default_value_t = 5)]
     runs: usize,
@@ -50,6 +54,8 @@ enum Group {
     Latency,
     /// Memory and restart with a large backlog.
     Backlog,
+    /// Taking over a data path of the reference.
+    Import,
     /// An nsqlookupd with 1,000 nsqds; how soon a new topic is found.
     Discovery,
 }
@@ -77,6 +83,7 @@ fn measure(group: Group, arguments: &Arguments) {
         Group::Idle => idle::measure(),
         Group::Latency => latency::measure(),
         Group::Backlog => backlog::measure(arguments.backlog_bytes),
+        Group::Import => import::measure(arguments.import_bytes),
         Group::Discovery => discovery::measure(),
     }
 }
