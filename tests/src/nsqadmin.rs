@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::http::{self, Answer};
 use crate::log::Log;
-use crate::{binary, wait};
+use crate::{binary, process, wait};
 
 /// A running nsqadmin. It is killed when this value goes; its log is printed when a test failed by then.
 #[derive(Debug)]
@@ -46,6 +46,11 @@ impl Nsqadmin {
     /// HTTP GET.
     pub fn get(&self, path: &str) -> Answer {
         http::request(self.http, "GET", path, b"")
+    }
+
+    /// Resident memory in bytes.
+    pub fn rss_bytes(&self) -> u64 {
+        process::rss_bytes(self.process.id())
     }
 
     /// What it wrote to its standard error since its start.
