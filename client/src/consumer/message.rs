@@ -212,8 +212,8 @@ impl Acker {
     }
 
     /// Touches the message as often as needed, until it is answered, the value returned is
-    /// dropped, or [`Acker::hard_deadline`] has come. The connection's task does it: a handler
-    /// that blocks its thread keeps its message as well.
+    /// dropped, or [`Acker::hard_deadline`] has come. The connection's task does it, so it needs
+    /// nothing from the task that holds the message.
     pub fn keep_alive(&self) -> KeepAlive {
         let deadline = self.kept.get_or_init(|| {
             let deadline = Deadline::default();

@@ -57,8 +57,9 @@
 //! in [`ConsumerStats`].
 //!
 //! **Tasks.** One for each nsqd, which reads and writes and never waits for the application, so a
-//! handler that blocks costs no heartbeat; one which owns them; one for each nsqlookupd. Answers
-//! are pushed to a queue: they do not wait.
+//! slow handler costs no heartbeat; one which owns them; one for each nsqlookupd. Answers are
+//! pushed to a queue: they do not wait. Work that blocks its thread belongs into
+//! `tokio::task::spawn_blocking`, since it can hold up whatever else tokio runs.
 
 mod answer;
 mod backoff;

@@ -149,17 +149,17 @@ async fn what_is_no_frame_ends_the_connection_and_not_the_consumer() {
     peer.expect_all(&["RDY 32", &fin(1)]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_blocks_costs_no_heartbeat() {
+#[tokio::test]
+async fn a_handler_that_is_stuck_costs_no_heartbeat() {
     let nsqd = Fake::bind().await;
-    let (unblock, blocked) = std::sync::mpsc::channel::<()>();
-    let blocked = std::sync::Mutex::new(blocked);
+    let (go_on, stuck) = tokio::sync::watch::channel(());
     let consumer = builder().nsqd(nsqd.address()).start().await.unwrap();
     let control = consumer.control();
     let running = tokio::spawn(consumer.run(1, move |_: Delivery| {
-        // Blocks its thread, as no handler should.
-        let _ = blocked.lock().unwrap().recv();
-        async {}
+        let mut stuck = stuck.clone();
+        async move {
+            let _ = stuck.changed().await;
+        }
     }));
     let mut peer = nsqd.subscribed().await;
     peer.expect("RDY 32").await;
@@ -168,7 +168,7 @@ async fn a_handler_that_blocks_costs_no_heartbeat() {
         peer.heartbeat().await;
         peer.expect("NOP").await;
     }
-    drop(unblock);
+    drop(go_on);
     for number in 1..=32 {
         peer.expect(&fin(number)).await;
     }
