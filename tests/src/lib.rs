@@ -17,7 +17,7 @@
 //! - [`authd`]: an authorization server that says what it is told to;
 //! - [`wire`]: a peer that speaks NSQ byte by byte, and says wrong things on purpose. It shares no code with
 //!   the `client` crate, so that one mistake cannot hide behind the same mistake on the other side;
-//! - [`http`]: the same for HTTP;
+//! - [`http`]: the same for HTTP; [`certificates`]: an authority for TLS;
 //! - [`wait`]: until a condition holds, and [`random`]: seeds that are printed;
 //! - [`load`]: a load generator for the commands in `src/bin`, which print figures.
 #![expect(
@@ -27,6 +27,7 @@
 
 pub mod authd;
 pub mod binary;
+pub mod certificates;
 pub mod daemon;
 pub mod http;
 pub mod load;

@@ -35,7 +35,7 @@ fn negotiation_answers_every_key_in_order() {
 
 #[test]
 fn upgrades_that_are_not_offered_are_answered_false() {
-    let nsqd = Nsqd::start(&[]);
+    let nsqd = Nsqd::start(&["--snappy=false", "--deflate=false"]);
     for wish in ["tls_v1", "snappy", "deflate"] {
         let mut peer = nsqd.peer();
         assert_eq!(peer.identify(&json!({ wish: true }))[wish], false, "{wish}");

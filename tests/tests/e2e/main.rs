@@ -6,6 +6,7 @@
 
 mod auth;
 mod completeness;
+mod compression;
 mod config;
 mod crash;
 mod deferred;
@@ -29,4 +30,5 @@ mod start;
 mod stats;
 mod statsd;
 mod timeouts;
+mod tls;
 mod topology;
