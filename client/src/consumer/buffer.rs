@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
@@ -17,6 +18,8 @@ use super::ready::LinkId;
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     state: Mutex<State>,
+    /// How many messages wait, for who need not know to the moment.
+    count: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +41,7 @@ impl Buffer {
         let expired = state.take_expired(now);
         let wakers = state.wakers(batch.len());
         state.messages.extend(batch.drain(..));
+        self.count.store(state.messages.len(), Ordering::Relaxed);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         expired
@@ -48,6 +52,7 @@ impl Buffer {
     pub(super) fn poll_next(&self, waiter: usize, cx: &Context<'_>) -> Poll<Option<Message>> {
         let mut state = lock(&self.state);
         if let Some(message) = state.messages.pop_front() {
+            self.count.store(state.messages.len(), Ordering::Relaxed);
             return Poll::Ready(Some(message));
         }
         if state.closed {
@@ -69,6 +74,7 @@ impl Buffer {
         let all = std::mem::take(&mut state.messages);
         let (taken, kept) = all.into_iter().partition(|message| message.link() == link);
         state.messages = kept;
+        self.count.store(state.messages.len(), Ordering::Relaxed);
         Vec::from_iter(taken as VecDeque<Message>)
     }
 
@@ -79,6 +85,7 @@ impl Buffer {
         state.closed = true;
         let wakers = state.wakers(usize::MAX);
         let messages = std::mem::take(&mut state.messages);
+        self.count.store(0, Ordering::Relaxed);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         messages.into()
@@ -86,7 +93,12 @@ impl Buffer {
 
     /// How many messages wait.
     pub(super) fn len(&self) -> usize {
-        lock(&self.state).messages.len()
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

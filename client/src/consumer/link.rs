@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::backoff::{Outcome, Transition};
 use super::events::Event;
 use super::flow::Flow;
 use super::message::Message;
-use super::session::{Deadline, Order, Session};
+use super::session::{Deadline, LINGER, Order, Session};
 use super::shared::Steering;
 use crate::connection::{ConnectionError, Reader, Writer};
 use crate::wire::{CLOSE_WAIT, Command, ErrorReply, Frame, HEARTBEAT, MessageId};
@@ -38,6 +39,8 @@ pub(super) struct Link {
     /// CLS was sent, and maybe answered.
     closing: bool,
     closed: bool,
+    /// Orders wait for others.
+    lingering: bool,
     batch: Vec<Message>,
     orders: Vec<Order>,
 }
@@ -67,6 +70,7 @@ impl Link {
             kept_alive: HashMap::new(),
             closing: false,
             closed: false,
+            lingering: false,
             batch: Vec::new(),
             orders: Vec::new(),
         }
@@ -76,7 +80,8 @@ impl Link {
     pub(super) async fn run(&mut self) -> Result<(), ConnectionError> {
         let session = self.session.clone();
         let timer = sleep_until(self.next_timer());
-        tokio::pin!(timer);
+        let linger = sleep_until(self.received_at);
+        tokio::pin!(timer, linger);
         // Frames that came with the answer to SUB.
         self.take_frames()?;
         loop {
@@ -90,7 +95,8 @@ impl Link {
                     received?;
                     self.take_frames()?;
                 }
-                () = session.wake.notified() => self.carry_out(),
+                () = session.wake.notified() => self.carry_out_or_linger(linger.as_mut()),
+                () = &mut linger, if self.lingering => self.carry_out(),
                 flushed = self.writer.flush(), if self.writer.unsent_bytes() > 0 => flushed?,
                 () = &mut timer => self.keep_time()?,
                 changed = self.stop.changed() => {
@@ -216,7 +222,18 @@ impl Link {
         }
     }
 
+    /// Sends answers in company, see [`Session::are_orders_due`].
+    fn carry_out_or_linger(&mut self, linger: Pin<&mut Sleep>) {
+        if self.session.are_orders_due() || self.closing {
+            self.carry_out();
+        } else if !self.lingering {
+            self.lingering = true;
+            linger.reset(Instant::now() + LINGER);
+        }
+    }
+
     fn carry_out(&mut self) {
+        self.lingering = false;
         let mut orders = std::mem::take(&mut self.orders);
         let session = self.session.clone();
         session.take_orders(&mut orders);
@@ -351,7 +368,7 @@ impl Link {
 
     /// A timer that fires too early does no harm, and moving it costs; so it moves only when it
     /// has fired or would be late.
-    fn set_timer(&self, timer: std::pin::Pin<&mut Sleep>) {
+    fn set_timer(&self, timer: Pin<&mut Sleep>) {
         if timer.is_elapsed() || !self.kept_alive.is_empty() || self.closing {
             timer.reset(self.next_timer());
         }

@@ -68,6 +68,13 @@ struct Orders {
     list: Vec<Order>,
 }
 
+/// How long an answer waits for others while more messages are there to be answered. Waking the
+/// connection's task for each one costs more than all else that is done for a message.
+pub(super) const LINGER: Duration = Duration::from_millis(1);
+
+/// So many orders do not wait any longer.
+const ORDERS_AT_ONCE: usize = 128;
+
 /// Message timeouts of the reference, for an nsqd that tells none.
 const MSG_TIMEOUT: Duration = Duration::from_mins(1);
 const MAX_MSG_TIMEOUT: Duration = Duration::from_mins(15);
@@ -103,12 +110,23 @@ impl Session {
             return Err(order);
         }
         orders.list.push(order);
-        let first = orders.list.len() == 1;
+        let count = orders.list.len();
         drop(orders);
-        if first {
+        if count == 1 || self.is_due(count) {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Whether orders should leave at once: there are many, or the application has nothing else to
+    /// answer for now. Otherwise more will follow within [`LINGER`], and leave with them.
+    pub(super) fn are_orders_due(&self) -> bool {
+        let count = lock(&self.orders).list.len();
+        self.is_due(count)
+    }
+
+    fn is_due(&self, count: usize) -> bool {
+        count >= ORDERS_AT_ONCE || self.shared.buffer.is_empty()
     }
 
     /// Takes all orders; `list` must be empty, and its memory is used for the next ones.
