@@ -165,8 +165,9 @@ impl Inner {
             generation: 0,
             waiting: Waiting::Each(batch.callers),
         };
-        if let Err((job, outcome)) = shared.hub.push(job, false) {
-            job.settle(outcome);
+        if let Err(refused) = shared.hub.push(job, false) {
+            let (job, error) = *refused;
+            job.settle(Err(error));
         }
     }
 

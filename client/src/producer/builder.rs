@@ -16,10 +16,11 @@ use crate::reconnect::Reconnect;
 use crate::wire::Limits;
 
 /// The longest heartbeat interval that an nsqd gives unasked (`-max-heartbeat-interval`).
-const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(60);
+const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 /// Settings of a producer, see [`Producer::builder`].
 #[derive(Clone, Debug)]
+#[must_use = "there is no producer until it is built"]
 pub struct ProducerBuilder {
     nodes: Vec<String>,
     options: ConnectOptions,
@@ -223,7 +224,7 @@ mod tests {
     #[test]
     fn silence_is_two_heartbeats() {
         assert_eq!(silence(Some(1000)), Some(Duration::from_secs(2)));
-        assert_eq!(silence(None), Some(Duration::from_secs(120)));
+        assert_eq!(silence(None), Some(Duration::from_mins(2)));
         assert_eq!(silence(Some(-1)), None);
     }
 }

@@ -12,7 +12,7 @@ use super::error::PublishError;
 use super::events::{EVENTS_KEPT, Event};
 use super::job::{Job, Room};
 use super::policy::{Routing, WhenFull};
-use super::state::{Moved, Phase, Placed, Settled, State};
+use super::state::{Moved, Phase, Placed, Refused, Settled, State};
 use crate::connection::{Address, ConnectError};
 
 /// See the module.
@@ -110,7 +110,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`State::accept`]; the caller that waits for the publish is told nothing then.
-    pub(super) fn push(&self, job: Job, at_once: bool) -> Result<(), Settled> {
+    pub(super) fn push(&self, job: Job, at_once: bool) -> Result<(), Refused> {
         let mut state = self.state();
         let watched = state.earliest();
         let placed = state.accept(job, at_once);
@@ -199,7 +199,7 @@ impl Hub {
     }
 
     /// A node could not be reached.
-    pub(super) fn unreachable(&self, index: usize, error: Arc<ConnectError>) {
+    pub(super) fn unreachable(&self, index: usize, error: &Arc<ConnectError>) {
         let Moved { woken, mut ended } = self.state().unreachable(index, error);
         self.ring(&woken);
         self.changed.notify_waiters();

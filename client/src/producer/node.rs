@@ -86,7 +86,7 @@ impl NodeTask {
         };
         warn!(node = %self.address, error = %error.cause, permanent, ?retry_in, "nsqd not reached");
         let cause = Arc::new(error);
-        self.hub.unreachable(self.index, Arc::clone(&cause));
+        self.hub.unreachable(self.index, &cause);
         self.hub.tell(Event::ConnectFailed {
             cause,
             permanent,

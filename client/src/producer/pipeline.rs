@@ -26,10 +26,11 @@ pub(super) struct Pipeline {
     earliest: Option<Instant>,
 }
 
+/// The place of a publish among the answers.
 #[derive(Debug)]
-struct Slot {
+pub(super) struct Slot {
     /// `None` once its time is up.
-    job: Option<Job>,
+    pub(super) job: Option<Job>,
     sent_at: Instant,
     /// How many bytes had been written on the connection with the end of its command.
     end: u64,
@@ -56,10 +57,9 @@ impl Pipeline {
         });
     }
 
-    /// Takes the publish that an answer is for: the oldest, `Some(None)` if its time was up. `None`
-    /// when nothing waits for an answer.
-    pub(super) fn answered(&mut self) -> Option<Option<Job>> {
-        self.slots.pop_front().map(|slot| slot.job)
+    /// Takes the slot that an answer is for, the oldest; `None` when nothing waits for an answer.
+    pub(super) fn answered(&mut self) -> Option<Slot> {
+        self.slots.pop_front()
     }
 
     /// Takes the publishes whose deadline is at or before `now`, leaving their slots.

@@ -168,7 +168,7 @@ impl<'p> Publish<'p> {
         };
         match self.shared.hub.push(job, at_once) {
             Ok(()) => Ok(Ticket(ticket)),
-            Err((_, outcome)) => Err(outcome.expect_err("what is refused has an error")),
+            Err(refused) => Err(refused.1),
         }
     }
 }

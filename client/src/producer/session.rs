@@ -201,9 +201,9 @@ impl<'a> Session<'a> {
 
     fn confirm(&mut self, now: Instant) -> Result<(), Stop> {
         let slot = self.pipeline.answered();
-        let job = slot.ok_or_else(|| unexpected("OK for nothing"))?;
+        let slot = slot.ok_or_else(|| unexpected("OK for nothing"))?;
         self.was_useful = true;
-        if let Some(job) = job {
+        if let Some(job) = slot.job {
             let receipt = job.receipt(self.node, now);
             self.settled.push((job, Ok(receipt)));
         }
@@ -265,13 +265,13 @@ impl<'a> Session<'a> {
     }
 
     fn refused(mut self, code: Option<ErrorCode>, text: String) -> End {
-        let Some(job) = self.pipeline.answered() else {
+        let Some(slot) = self.pipeline.answered() else {
             return self.lost(ConnectionError::Refused(text));
         };
         let now = Instant::now();
         let is_failure = code.is_some_and(is_failure_of_nsqd);
         let mut back = Vec::new();
-        match job {
+        match slot.job {
             Some(job) if is_failure && job.may_be_sent_again(now) => {
                 self.hub.state().stats.retried += 1;
                 back.push(job);

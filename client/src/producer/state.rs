@@ -25,6 +25,9 @@ use crate::connection::{Address, ConnectError};
 /// A publish and how it ends.
 pub(super) type Settled = (Job, Outcome);
 
+/// A publish that was not taken in, and why; boxed, for it is rare and large.
+pub(super) type Refused = Box<(Job, PublishError)>;
+
 /// Whether publishes are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -116,14 +119,14 @@ impl State {
     ///
     /// # Errors
     /// Closed, or no node will take it; nothing was taken in then.
-    pub(super) fn accept(&mut self, mut job: Job, at_once: bool) -> Result<Placed, Settled> {
+    pub(super) fn accept(&mut self, mut job: Job, at_once: bool) -> Result<Placed, Refused> {
         if self.phase != Phase::Open {
-            return Err((job, Err(PublishError::Closed)));
+            return Err(Box::new((job, PublishError::Closed)));
         }
         let nodes = self.nodes_for(&job);
         if nodes.iter().all(Node::refuses) || at_once && !nodes.iter().any(Node::is_up) {
             let cause = nodes.iter().find_map(Node::error).cloned();
-            return Err((job, Err(PublishError::NotSent { cause })));
+            return Err(Box::new((job, PublishError::NotSent { cause })));
         }
         job.generation = self.generations.begin();
         self.stats.pending += 1;
@@ -157,7 +160,7 @@ impl State {
 
     /// A node could not be reached. What waits for it goes elsewhere; what nobody else will ever
     /// take ends.
-    pub(super) fn unreachable(&mut self, index: usize, error: Arc<ConnectError>) -> Moved {
+    pub(super) fn unreachable(&mut self, index: usize, error: &Arc<ConnectError>) -> Moved {
         self.stats.disconnects += 1;
         let is_permanent = error.cause.is_permanent();
         let link = if is_permanent {
@@ -165,7 +168,7 @@ impl State {
         } else {
             |error| Link::Down(Some(error))
         };
-        self.nodes[index].link = link(Arc::clone(&error));
+        self.nodes[index].link = link(Arc::clone(error));
         // After a refused publish those behind it wait here for the new connection.
         let waiting = self.nodes[index].give_up_queue();
         let woken = self.place_all(waiting);
@@ -177,7 +180,7 @@ impl State {
             ended.append(&mut self.parked);
         }
         let not_sent = |job| {
-            let cause = Some(Arc::clone(&error));
+            let cause = Some(Arc::clone(error));
             (job, Err(PublishError::NotSent { cause }))
         };
         let ended = ended.into_iter().map(not_sent).collect();

@@ -178,7 +178,7 @@ impl<T: ?Sized, C: fmt::Debug> fmt::Debug for TypedTopic<T, C> {
 mod tests {
     use super::*;
 
-    fn check<T, C>(codec: C, value: &T, body: &'static [u8])
+    fn check<T, C>(codec: &C, value: &T, body: &'static [u8])
     where
         T: PartialEq + fmt::Debug,
         C: Encode<T> + Decode<T>,
@@ -190,9 +190,9 @@ mod tests {
 
     #[test]
     fn what_a_codec_writes_it_reads() {
-        check(Json, &vec![1, 2], b"[1,2]");
-        check(Raw, &Bytes::from_static(b"\0\xff"), b"\0\xff");
-        check(Text, &"é".to_owned(), "é".as_bytes());
+        check(&Json, &vec![1, 2], b"[1,2]");
+        check(&Raw, &Bytes::from_static(b"\0\xff"), b"\0\xff");
+        check(&Text, &"é".to_owned(), "é".as_bytes());
     }
 
     #[test]

@@ -57,8 +57,8 @@ impl Fake {
     pub(super) async fn try_command(&mut self) -> Option<String> {
         let mut decoder = CommandDecoder::default();
         loop {
-            let decoded = decoder.decode(&self.received, &Limits::default(), |_| Ok(()));
-            if let Decoded::Command { command, consumed } = decoded.unwrap() {
+            let outcome = decoder.decode(&self.received, &Limits::default(), |_| Ok(()));
+            if let Decoded::Command { command, consumed } = outcome.unwrap() {
                 let text = tell(&command);
                 self.received.drain(..consumed);
                 return Some(text);

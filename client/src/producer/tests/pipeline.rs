@@ -15,7 +15,7 @@ fn four(now: Instant) -> Pipeline {
 }
 
 fn next(pipeline: &mut Pipeline) -> Vec<String> {
-    bodies(&pipeline.answered().expect("one waits"))
+    bodies(&pipeline.answered().expect("one waits").job)
 }
 
 #[tokio::test]

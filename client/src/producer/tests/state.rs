@@ -119,24 +119,21 @@ async fn when_all_refuse_nothing_waits() {
     accept(&mut state, "a");
     let refused = || failure(ConnectionError::SecretNeeded);
     assert!(
-        state.unreachable(0, refused()).ended.is_empty(),
+        state.unreachable(0, &refused()).ended.is_empty(),
         "the other may take it"
     );
-    let ended = state.unreachable(1, refused()).ended;
+    let ended = state.unreachable(1, &refused()).ended;
     assert_eq!(bodies(ended.iter().map(|(job, _)| job)), ["a"]);
     let (late, _outcome) = job("b", Instant::now() + LONG);
-    let (_, outcome) = state.accept(late, false).unwrap_err();
-    assert!(matches!(
-        outcome,
-        Err(PublishError::NotSent { cause: Some(_) })
-    ));
+    let (_, error) = *state.accept(late, false).unwrap_err();
+    assert!(matches!(error, PublishError::NotSent { cause: Some(_) }));
 }
 
 #[tokio::test]
 async fn a_passing_fault_is_waited_for() {
     let mut state = state(1);
     accept(&mut state, "a");
-    let moved = state.unreachable(0, failure(ConnectionError::Closed));
+    let moved = state.unreachable(0, &failure(ConnectionError::Closed));
     assert!(moved.ended.is_empty());
     assert!(state.readiness().is_none());
     state.connected(0, "");
