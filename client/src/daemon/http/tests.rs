@@ -281,7 +281,7 @@ async fn a_stream_outlives_the_idle_timeout_while_it_is_read() {
     let mut stream = server.connect().await;
     let request = b"GET /stream?flood HTTP/1.1\r\nHost: h\r\n\r\n";
     stream.write_all(request).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(2000)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let mut answer = Vec::new();
     // Cut off in the middle, with as much in the sockets as they take.
     let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
