@@ -289,17 +289,20 @@ async fn write(
                 control.drain(Duration::ZERO).await;
                 return Ok(ended.expect("the worker does not panic")?);
             }
-            _ = hangup.recv() => Order::Reopen,
-            _ = tick.tick() => Order::Tick,
+            _ = hangup.recv() => Some(Order::Reopen),
+            _ = tick.tick() => Some(Order::Tick),
             count = consumer.recv_many(&mut batch, max_in_flight, Duration::ZERO) => {
                 if count == 0 {
                     break;
                 }
-                Order::Write(std::mem::take(&mut batch))
+                None
             }
         };
-        // A worker that has ended says so at the next turn.
-        let _ = orders.send(order).await;
+        // Also what was received when something else happened. A worker that has ended says so at the next turn.
+        let _ = orders.send(Order::Write(std::mem::take(&mut batch))).await;
+        if let Some(order) = order {
+            let _ = orders.send(order).await;
+        }
         if control.is_starved() {
             let _ = orders.send(Order::Sync).await;
         }
