@@ -102,7 +102,7 @@ fn command(topic: &TopicName, batch: usize) -> Vec<u8> {
 /// Messages per second through a producer, whose tickets are awaited in order.
 async fn library(nsqd: String, topic: TopicName, load: Load) -> Result<f64, AnyError> {
     let producer = Producer::connect(&nsqd).await?;
-    let body = Bytes::from(vec![b'x'; BODY_BYTES]);
+    let body = Bytes::from_static(&[b'x'; BODY_BYTES]);
     let began = Instant::now();
     let confirmed = if load.batch == 1 {
         singles(&producer, &topic, &body, load, began).await?

@@ -167,8 +167,9 @@ impl Hub {
         }
     }
 
-    /// Ends publishes; `index` is the node which had taken them, if any. First everything is
-    /// counted, then the callers are told, so that who was told finds it counted.
+    /// Ends publishes, oldest first; `index` is the node which had taken them, if any. First
+    /// everything is counted, then the callers are told, so that who was told finds it counted. The
+    /// oldest is told last: a task that awaits its tickets in order is woken once, to find them all.
     pub(super) fn settle(&self, index: Option<usize>, settled: &mut Vec<Settled>) {
         if settled.is_empty() {
             return;
@@ -185,7 +186,7 @@ impl Hub {
             count: sum.count.saturating_add(job.room.count),
             bytes: sum.bytes.saturating_add(job.room.bytes),
         });
-        for (job, outcome) in settled.drain(..) {
+        for (job, outcome) in settled.drain(..).rev() {
             job.settle(outcome);
         }
         self.release(room);

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Buf;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::{PublishError, is_failure_of_nsqd};
@@ -18,6 +19,8 @@ use super::state::Settled;
 use crate::connection::{Address, Connection, ConnectionError, Reader, Writer, is_heartbeat};
 use crate::wire::{Command, ErrorCode, Frame, OK};
 
+/// An `OK` as it is received: size, type, data.
+const OK_FRAME: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 /// Bytes written and not sent at which no further publishes are taken.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
@@ -179,7 +182,11 @@ impl<'a> Session<'a> {
     }
 
     fn take_answers(&mut self, now: Instant) -> Result<(), Stop> {
-        while let Some(frame) = self.reader.received_frame()? {
+        loop {
+            self.take_confirmations(now)?;
+            let Some(frame) = self.reader.received_frame()? else {
+                return Ok(());
+            };
             match frame {
                 Frame::Response(data) if *data == *OK => self.confirm(now)?,
                 frame if is_heartbeat(&frame) => self.show_life(),
@@ -196,7 +203,16 @@ impl<'a> Session<'a> {
                 Frame::Unknown { .. } => {}
             }
         }
-        Ok(())
+    }
+
+    /// Takes the OKs that stand first in what was received where they are: nearly all that an nsqd
+    /// says is that, and a decoder would make a value of each.
+    fn take_confirmations(&mut self, now: Instant) -> Result<(), Stop> {
+        let received = self.reader.received();
+        let frames = received.chunks_exact(OK_FRAME.len());
+        let count = frames.take_while(|frame| *frame == OK_FRAME).count();
+        received.advance(count * OK_FRAME.len());
+        (0..count).try_for_each(|_| self.confirm(now))
     }
 
     fn confirm(&mut self, now: Instant) -> Result<(), Stop> {
