@@ -92,7 +92,7 @@ async fn a_deferred_message_comes_later() {
     block_in_place(|| nsqd.act("/channel/create?topic=t&channel=c"));
     producer
         .publish(&topic(), "later")
-        .delay(Duration::from_secs(60))
+        .delay(Duration::from_mins(1))
         .await
         .unwrap();
     block_in_place(|| nsqd.await_channel("t", "c", "deferred_count", 1));
