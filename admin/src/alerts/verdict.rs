@@ -48,6 +48,22 @@ impl Verdict {
             Self::Idle => "idle",
         }
     }
+
+    /// How urgent it is for who looks at many channels: 0 is the worst.
+    pub(crate) fn severity(self) -> usize {
+        match self {
+            Self::Stuck => 0,
+            Self::NoConsumers => 1,
+            Self::Timeouts => 2,
+            Self::RequeueStorm => 3,
+            Self::Growing => 4,
+            Self::Paused => 5,
+            Self::PartlyPaused => 6,
+            Self::Draining { .. } => 7,
+            Self::KeepingUp => 8,
+            Self::Idle => 9,
+        }
+    }
 }
 
 impl fmt::Display for Verdict {

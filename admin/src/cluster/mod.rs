@@ -36,6 +36,7 @@ use thiserror::Error;
 pub(crate) use answers::or_default;
 use answers::{Channels, Producer, Producers, Stats, Topics};
 pub(crate) use changes::{Change, Done, Verb};
+pub(crate) use explain::Lookupd;
 pub(crate) use messages::Publication;
 pub(crate) use model::{Channel, Client, Counter, Node, NodeDetail, Topic};
 pub(crate) use people::{Consumer, Publisher};

@@ -11,10 +11,29 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-const ASSETS: &[Asset] = &[Asset {
-    name: "style.css",
-    bytes: include_bytes!("../../assets/style.css"),
-}];
+/// The files of `assets/`.
+macro_rules! assets {
+    ($($name:literal),* $(,)?) => {
+        &[$(Asset { name: $name, bytes: include_bytes!(concat!("../../assets/", $name)) }),*]
+    };
+}
+
+const ASSETS: &[Asset] = assets![
+    "style.css",
+    "logo.svg",
+    "theme.js",
+    "app.js",
+    "dom.js",
+    "live.js",
+    "spark.js",
+    "table.js",
+    "alerts.js",
+    "act.js",
+    "peek.js",
+    "publish.js",
+    "jump.js",
+    "login.js",
+];
 
 /// Answers GET `/static/<name>`: exactly one of those there are.
 pub(super) async fn serve(admin: &Admin, name: &str) -> Result<Response, HttpError> {

@@ -28,8 +28,18 @@ pub(super) fn age(nanoseconds: &i64, _: &dyn askama::Values) -> askama::Result<S
     Ok(in_two_units(nanoseconds / 1_000_000_000))
 }
 
-fn per_second(rate: f64) -> String {
-    if rate < 10.0 {
+/// Seconds as an age, from one moment to another.
+#[askama::filter_fn]
+pub(super) fn span(seconds: &i64, _: &dyn askama::Values) -> askama::Result<String> {
+    Ok(in_two_units(*seconds))
+}
+
+/// A rate without its unit: scripts write it likewise.
+pub(super) fn per_second(rate: f64) -> String {
+    if rate < 0.05 {
+        return "0".to_owned();
+    }
+    if rate < 9.95 {
         return format!("{rate:.1}");
     }
     #[expect(
@@ -39,7 +49,8 @@ fn per_second(rate: f64) -> String {
     grouped(rate.round() as i64)
 }
 
-fn grouped(count: i64) -> String {
+/// A count with thousands apart.
+pub(super) fn grouped(count: i64) -> String {
     let digits = count.unsigned_abs().to_string();
     let mut text = if count < 0 {
         "-".to_owned()
@@ -93,7 +104,7 @@ mod tests {
     #[test]
     fn rates_are_short() {
         for (rate, text) in [
-            (0.0, "0.0"),
+            (0.0, "0"),
             (9.94, "9.9"),
             (10.2, "10"),
             (12_345.6, "12,346"),

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | GET `/ping` | is it there | here |
 //! | GET `/static/…` | what pages are made with | `assets.rs` |
-//! | GET `/`, `/topics…`, `/nodes…` | pages | `pages.rs` |
+//! | GET `/`, `/topics…`, `/nodes…`, `/consumers`, `/lookup`, `/counter`, `/audit`, `/login` | pages | `pages/` |
 //! | GET `/api/topics…`, `/api/nodes…`, `/api/counter` | the same as JSON, for scripts | `api.rs` |
 //! | POST and DELETE of these | changes | `actions.rs` |
 //! | `/api/history`, `live`, `alerts`, `audit`, `search` | what has been seen and done | `observe.rs` |
@@ -42,7 +42,7 @@ use client::daemon::http::{self, HttpError, Limits, Query, Request, Response, Ro
 use client::daemon::listen::Listener;
 use client::daemon::log::LogHandle;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, LOCATION,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, LOCATION,
     REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::{HeaderMap, Method, StatusCode};
@@ -137,8 +137,9 @@ async fn answer(admin: &Admin, request: Request) -> Response {
     if let Some(canonical) = target::canonical(path) {
         return redirect(&format!("{}{canonical}", admin.base_path), &request);
     }
+    let visitor = admin.access.visitor(request.headers(), request.peer_ip());
     let Some(target) = Target::parse(path) else {
-        return not_found();
+        return nothing_there(admin, &visitor, path, &request);
     };
     let allowed = target.methods();
     if !allowed.contains(request.method()) {
@@ -148,11 +149,13 @@ async fn answer(admin: &Admin, request: Request) -> Response {
         let code = "NO_PROOF: a browser has to send X-Requested-With";
         return Response::error(StatusCode::FORBIDDEN, code);
     }
-    let visitor = admin.access.visitor(request.headers(), request.peer_ip());
     if let Some(role) = target.role(request.method()) {
         match visitor.role {
             None if target.is_page() => return redirect_to_login(admin),
             None => return Response::error(StatusCode::UNAUTHORIZED, "LOGIN_REQUIRED"),
+            Some(actual) if actual < role && target.is_page() => {
+                return pages::forbidden(admin, &visitor);
+            }
             Some(actual) if actual < role => {
                 return Response::error(StatusCode::FORBIDDEN, "FORBIDDEN");
             }
@@ -176,8 +179,8 @@ async fn dispatch(
         Target::Config(option) => config::serve(admin, &option, request).await?,
         Target::Metrics => metrics::show(admin),
         Target::Render => graphite::render(admin, &request).await?,
-        Target::LoginPage => pages::login(admin),
-        Target::Page(view) => pages::show(admin, &view).await,
+        Target::LoginPage => pages::login(admin, visitor),
+        Target::Page(page) => pages::show(admin, visitor, &page, &request).await?,
         Target::Api(view) if *request.method() == Method::GET => {
             api::read(admin, &view, &request).await
         }
@@ -285,6 +288,17 @@ fn without_handler(allowed: &[Method], method: &Method) -> Response {
         Response::error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED")
     };
     response.with_header(ALLOW, allow)
+}
+
+/// The answer for a path that stands for nothing: in words for who reads pages.
+fn nothing_there(admin: &Admin, visitor: &Visitor, path: &str, request: &Request) -> Response {
+    let accept = request.headers().get(ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    let wants_page = accept.is_some_and(|accept| accept.contains("text/html"));
+    if wants_page && !path.starts_with("/api/") {
+        return pages::nothing_there(admin, visitor);
+    }
+    not_found()
 }
 
 fn not_found() -> Response {

@@ -19,7 +19,7 @@ pub(super) enum Target {
     /// The page to log in on.
     LoginPage,
     /// Shown to people.
-    Page(View),
+    Page(Page),
     /// Told to scripts.
     Api(View),
     /// Told to scripts and to our own pages; the reference has none of it.
@@ -34,8 +34,18 @@ pub(super) enum View {
     Channel(String, String),
     Nodes,
     Node(String),
-    /// Only told to scripts.
     Counter,
+}
+
+/// What people look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    Overview,
+    /// The same as scripts are told.
+    Of(View),
+    Consumers,
+    Lookup,
+    Audit,
 }
 
 /// What only this nsqadmin tells and does.
@@ -69,7 +79,7 @@ impl Target {
         let parts = parts?;
         let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
         match parts[..] {
-            [""] => Some(Self::Page(View::Topics)),
+            [""] => Some(Self::Page(Page::Overview)),
             ["ping"] => Some(Self::Ping),
             ["metrics"] => Some(Self::Metrics),
             ["render"] => Some(Self::Render),
@@ -80,10 +90,10 @@ impl Target {
                 let ours = Ours::parse(rest).map(Self::Ours);
                 ours.or_else(|| View::parse(rest).map(Self::Api))
             }
-            ref parts => {
-                let view = View::parse(parts).filter(|view| *view != View::Counter);
-                view.map(Self::Page)
-            }
+            ["consumers"] => Some(Self::Page(Page::Consumers)),
+            ["lookup"] => Some(Self::Page(Page::Lookup)),
+            ["audit"] => Some(Self::Page(Page::Audit)),
+            ref parts => View::parse(parts).map(|view| Self::Page(Page::Of(view))),
         }
     }
 
@@ -112,7 +122,7 @@ impl Target {
             }
             Self::Ours(Ours::Me | Ours::Login | Ours::Logout) => None,
             Self::Ours(Ours::Peek | Ours::Publish) => Some(Role::Publisher),
-            Self::Ours(Ours::Silence | Ours::Audit) => Some(Role::Admin),
+            Self::Ours(Ours::Silence | Ours::Audit) | Self::Page(Page::Audit) => Some(Role::Admin),
             Self::Api(_) if *method != Method::GET => Some(Role::Admin),
             Self::Api(_) | Self::Page(_) | Self::Ours(_) | Self::Render => Some(Role::ReadOnly),
         }
@@ -180,11 +190,16 @@ mod tests {
     fn paths_stand_for_views() {
         let topic = |name: &str| View::Topic(name.to_owned());
         for (path, target) in [
-            ("", Target::Page(View::Topics)),
-            ("/", Target::Page(View::Topics)),
+            ("", Target::Page(Page::Overview)),
+            ("/", Target::Page(Page::Overview)),
             ("/ping", Target::Ping),
-            ("/topics", Target::Page(View::Topics)),
-            ("/topics/a%23ephemeral", Target::Page(topic("a#ephemeral"))),
+            ("/topics", Target::Page(Page::Of(View::Topics))),
+            ("/counter", Target::Page(Page::Of(View::Counter))),
+            ("/lookup", Target::Page(Page::Lookup)),
+            (
+                "/topics/a%23ephemeral",
+                Target::Page(Page::Of(topic("a#ephemeral"))),
+            ),
             ("/api/topics/a%2Fb", Target::Api(topic("a/b"))),
             ("/api/topics/a%2523", Target::Api(topic("a%23"))),
             (
@@ -203,8 +218,8 @@ mod tests {
             assert_eq!(Target::parse(path), Some(target), "{path}");
         }
         for path in [
-            "/counter",
             "/api",
+            "/lookup/x",
             "/topics/a/b/c",
             "/Topics",
             "/topics/%ff",

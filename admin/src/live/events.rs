@@ -88,8 +88,6 @@ fn topics(before: Option<&Sample>, sample: &Sample) -> Value {
 
 fn row(name: &str, topic: &TopicSample) -> Value {
     let figures = &topic.figures;
-    let worst = topic.channels.values().map(|channel| channel.verdict);
-    let worst = worst.min_by_key(|verdict| severity(verdict.name()));
     json!([
         name,
         topic.queue_depth,
@@ -103,26 +101,8 @@ fn row(name: &str, topic: &TopicSample) -> Value {
         topic.channels.len(),
         topic.nodes,
         topic.paused_nodes,
-        worst.map_or("idle", crate::alerts::Verdict::name),
+        topic.worst_verdict().name(),
     ])
-}
-
-/// The worst first.
-fn severity(verdict: &str) -> usize {
-    let order = [
-        "stuck",
-        "no_consumers",
-        "timeouts",
-        "requeue_storm",
-        "growing",
-        "paused",
-        "partly_paused",
-        "draining",
-        "keeping_up",
-        "idle",
-    ];
-    let place = order.iter().position(|known| *known == verdict);
-    place.unwrap_or(order.len())
 }
 
 fn judged(channel: &ChannelSample) -> Value {

@@ -89,6 +89,15 @@ pub(crate) struct TopicSample {
     pub(crate) channels: BTreeMap<String, ChannelSample>,
 }
 
+impl TopicSample {
+    /// That of the channel which is worst off.
+    pub(crate) fn worst_verdict(&self) -> Verdict {
+        let verdicts = self.channels.values().map(|channel| channel.verdict);
+        let worst = verdicts.min_by_key(|verdict| verdict.severity());
+        worst.unwrap_or_default()
+    }
+}
+
 /// A channel on all nodes that answered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChannelSample {

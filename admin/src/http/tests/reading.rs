@@ -136,9 +136,9 @@ async fn when_nobody_answers_the_answer_is_502_and_a_page_that_says_so() {
             "{message}"
         );
     }
-    let page = request(&admin, "GET", "/", "").await;
+    let page = request(&admin, "GET", "/topics", "").await;
     assert!(
-        page.status == 502 && page.body.contains("<h1>Nothing to show</h1>"),
+        page.status == 502 && page.body.contains("<h1>Nobody answers</h1>"),
         "{}",
         page.body
     );

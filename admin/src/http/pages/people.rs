@@ -1,0 +1,124 @@
+//! Who is connected, what nsqlookupds know, and who has done what.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use client::daemon::http::{Query, Response};
+
+use super::{Frame, Guest, filters, rendered};
+use crate::cluster::{ClusterError, Consumer, Lookupd, Publisher, unix_seconds};
+use crate::notify::Notification;
+
+/// All consumers and publishers, or those whose names have `?q=` in them.
+pub(super) async fn consumers(guest: Guest<'_>, query: &Query) -> Result<Response, ClusterError> {
+    let lists = guest.admin.people.lists(&guest.admin.cluster).await?;
+    let words = query.get("q").unwrap_or_default();
+    let wanted = words.to_lowercase();
+    let is_wanted = |texts: &[&String]| {
+        let mut texts = texts.iter();
+        texts.any(|text| text.to_lowercase().contains(&wanted))
+    };
+    let consumers = lists.consumers.iter().filter(|consumer| {
+        let client = &consumer.client;
+        is_wanted(&[
+            &client.client_id,
+            &client.hostname,
+            &client.remote_address,
+            &client.user_agent,
+            &consumer.topic_name,
+            &consumer.channel_name,
+        ])
+    });
+    let publishers = lists.publishers.iter().filter(|publisher| {
+        let topics = publisher.pub_counts.iter().map(|count| &count.topic);
+        let own = [
+            &publisher.client_id,
+            &publisher.hostname,
+            &publisher.remote_address,
+            &publisher.user_agent,
+        ];
+        is_wanted(&own.into_iter().chain(topics).collect::<Vec<_>>())
+    });
+    let (consumers, publishers): (Vec<_>, Vec<_>) = (consumers.collect(), publishers.collect());
+    let warnings = Some(lists.message.clone()).filter(|message| !message.is_empty());
+    let page = ConsumersPage {
+        frame: Frame::new(
+            guest,
+            "Consumers".to_owned(),
+            "consumers",
+            warnings.into_iter().collect(),
+        ),
+        words,
+        now: unix_seconds(),
+        consumer_count: consumers.len(),
+        consumers: &consumers[..consumers.len().min(ROWS_MAX)],
+        publisher_count: publishers.len(),
+        publishers: &publishers[..publishers.len().min(ROWS_MAX)],
+    };
+    Ok(rendered(&page))
+}
+
+/// Each nsqlookupd, and what is on no node.
+pub(super) async fn lookup(guest: Guest<'_>) -> Response {
+    let cluster = &guest.admin.cluster;
+    let lookupds = cluster.explained().await;
+    let (inactive, warnings) = match cluster.inactive_topics().await {
+        Ok((topics, warnings)) => (topics, warnings.texts()),
+        Err(error) => (BTreeMap::new(), vec![crate::http::told(&error).1]),
+    };
+    let differ =
+        |lookupd: &Lookupd| !lookupd.missing_topics.is_empty() || !lookupd.missing_nodes.is_empty();
+    rendered(&LookupPage {
+        frame: Frame::new(guest, "Lookup".to_owned(), "lookup", warnings),
+        do_differ: lookupds.iter().any(differ),
+        has_tombstones: lookupds
+            .iter()
+            .any(|lookupd| !lookupd.tombstones.is_empty()),
+        lookupds,
+        inactive,
+    })
+}
+
+/// What was done last.
+pub(super) fn audit(guest: Guest<'_>) -> Response {
+    rendered(&AuditPage {
+        frame: Frame::new(guest, "Audit".to_owned(), "audit", Vec::new()),
+        deeds: guest.admin.audit.newest(DEEDS_MAX),
+        now: unix_seconds(),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "consumers.html")]
+struct ConsumersPage<'a> {
+    frame: Frame<'a>,
+    words: &'a str,
+    consumers: &'a [&'a Consumer],
+    consumer_count: usize,
+    publishers: &'a [&'a Publisher],
+    publisher_count: usize,
+    /// In Unix seconds.
+    now: i64,
+}
+
+#[derive(Template)]
+#[template(path = "lookup.html")]
+struct LookupPage<'a> {
+    frame: Frame<'a>,
+    lookupds: Vec<Lookupd>,
+    do_differ: bool,
+    has_tombstones: bool,
+    inactive: BTreeMap<String, Option<Vec<String>>>,
+}
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct AuditPage<'a> {
+    frame: Frame<'a>,
+    deeds: Vec<Notification>,
+    now: i64,
+}
+
+/// More is found by asking for less.
+const ROWS_MAX: usize = 1000;
+const DEEDS_MAX: usize = 500;
