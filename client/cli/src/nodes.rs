@@ -110,7 +110,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         Command::List(arguments) => list(arguments).await,
         Command::Ping(arguments) => ping(arguments).await,
         Command::Show(arguments) => {
-            let client = arguments.list.targets.client();
+            let client = arguments.list.targets.client()?;
             let round = vec![Node::at(arguments.node)];
             let told = told(&client, round).await;
             show(&told, arguments.list.json)
@@ -119,7 +119,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             node,
             option,
             targets,
-        }) => value(targets.client().nsqd(&node).config(&option).await?),
+        }) => value(targets.client()?.nsqd(&node).config(&option).await?),
         Command::Config(ConfigCommand::Set {
             node,
             option,
@@ -127,7 +127,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             targets,
         }) => value(
             targets
-                .client()
+                .client()?
                 .nsqd(&node)
                 .set_config(&option, &wanted)
                 .await?,
@@ -138,7 +138,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 
 /// Prints all nsqds.
 pub(crate) async fn list(arguments: ListArguments) -> Result<(), Error> {
-    let cluster = arguments.targets.cluster().await;
+    let cluster = arguments.targets.cluster().await?;
     let nodes = cluster.nodes().await?.warned();
     let told = told(&cluster.client, nodes).await;
     show(&told, arguments.json)
@@ -263,7 +263,7 @@ fn depth(stats: &Stats) -> i64 {
 }
 
 async fn ping(arguments: ListArguments) -> Result<(), Error> {
-    let cluster = arguments.targets.cluster().await;
+    let cluster = arguments.targets.cluster().await?;
     let nodes = cluster.nodes().await?.warned();
     let count = nodes.len();
     let addresses = nodes.into_iter().map(|node| node.address).collect();
@@ -307,7 +307,7 @@ fn all_well(failed: usize, of: usize, what: &str) -> Result<(), Error> {
 
 async fn tombstone(arguments: TombstoneArguments) -> Result<(), Error> {
     let TombstoneArguments { node, topic, .. } = &arguments;
-    let cluster = arguments.targets.cluster().await;
+    let cluster = arguments.targets.cluster().await?;
     let loss = format!("topic {topic} is deleted on {node}, with its channels and messages");
     confirm(&loss, arguments.yes).await?;
     let outcomes = manage::tombstone(&cluster, topic, node).await;

@@ -10,6 +10,7 @@ use client::wire::TopicName;
 use tokio::task::JoinSet;
 
 use crate::error::Error;
+use crate::tls::TlsFlags;
 
 /// Room for the statistics of some 500,000 channels.
 pub(crate) const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -44,29 +45,44 @@ pub(crate) struct Targets {
         help_heading = "Cluster"
     )]
     timeout: GoDuration,
+
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 impl Targets {
     /// How daemons are asked.
-    pub(crate) fn client(&self) -> Client {
-        Client::new(Limits {
+    ///
+    /// # Errors
+    ///
+    /// A file for TLS that was named cannot be used.
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        let limits = Limits {
             timeout: self.timeout.0,
             connect_timeout: self.timeout.0.min(Duration::from_secs(2)),
             bytes_max: ANSWER_BYTES_MAX,
+        };
+        Ok(match self.tls.config()? {
+            Some(tls) => Client::with_tls(limits, tls),
+            None => Client::new(limits),
         })
     }
 
     /// The cluster that the flags name. Nobody is asked yet, unless there is no flag.
-    pub(crate) async fn cluster(&self) -> Cluster {
+    ///
+    /// # Errors
+    ///
+    /// A file for TLS that was named cannot be used.
+    pub(crate) async fn cluster(&self) -> Result<Cluster, Error> {
         let mut cluster = Cluster {
-            client: self.client(),
+            client: self.client()?,
             lookupds: self.lookupd_http_address.clone(),
             nsqds: self.nsqd_http_address.clone(),
         };
         if cluster.lookupds.is_empty() && cluster.nsqds.is_empty() {
             cluster.take_local().await;
         }
-        cluster
+        Ok(cluster)
     }
 }
 

@@ -202,7 +202,7 @@ async fn perform(
     targets: &Targets,
     options: &Options,
 ) -> Result<(), Error> {
-    let cluster = targets.cluster().await;
+    let cluster = targets.cluster().await?;
     let done = async {
         if !yes {
             let loss = loss::of(&cluster, action).await?;

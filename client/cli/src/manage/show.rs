@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 
 /// Prints all topics, one per line.
 pub(crate) async fn topics(arguments: &Arguments) -> Result<(), Error> {
-    let cluster = arguments.targets.cluster().await;
+    let cluster = arguments.targets.cluster().await?;
     let names = if cluster.lookupds.is_empty() {
         let survey = seen(&cluster, &Filter::default(), false).await?;
         let topics = survey.nodes.into_iter().flat_map(|node| node.stats.topics);
@@ -43,7 +43,7 @@ pub(crate) async fn topics(arguments: &Arguments) -> Result<(), Error> {
 
 /// Prints all channels of a topic, one per line.
 pub(crate) async fn channels(topic: &TopicName, arguments: &Arguments) -> Result<(), Error> {
-    let cluster = arguments.targets.cluster().await;
+    let cluster = arguments.targets.cluster().await?;
     let unknown = || Error::NotFound(format!("no topic {topic}; `nsq topic list` shows all"));
     let names = if cluster.lookupds.is_empty() {
         let filter = Filter::exactly(topic.clone(), None);
@@ -71,7 +71,7 @@ pub(crate) async fn channels(topic: &TopicName, arguments: &Arguments) -> Result
 
 /// Prints one topic with its channels, or one channel with its consumers: over the cluster, then on each nsqd.
 pub(crate) async fn one(filter: &Filter, arguments: &Arguments) -> Result<(), Error> {
-    let cluster = arguments.targets.cluster().await;
+    let cluster = arguments.targets.cluster().await?;
     let survey = seen(&cluster, filter, true).await?;
     let total = Meter::default().rows(&survey, filter);
     if total.is_empty() {

@@ -103,7 +103,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 async fn look(arguments: &Arguments) -> Result<(), Error> {
-    let cluster = arguments.targets.cluster().await;
+    let cluster = arguments.targets.cluster().await?;
     let filter = arguments.filter.clone().unwrap_or_default();
     let mut meter = Meter::default();
     let mut left = if arguments.once {

@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         let text = "nsq top needs a terminal; `nsq stat --once` prints the same figures";
         return Err(Error::Usage(text.to_owned()));
     }
-    let cluster = arguments.targets.cluster().await;
+    let cluster = arguments.targets.cluster().await?;
     // Fails with a line of text while there is no picture yet.
     let first = survey(&cluster, &Filter::default(), false).await?;
     let stop = signals::shutdown().map_err(Error::Runtime)?;
