@@ -8,7 +8,6 @@
 mod access;
 mod alerts;
 mod audit;
-mod base64;
 mod cidr;
 mod cluster;
 pub mod error;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
@@ -30,7 +31,6 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::model::host_port;
-use crate::base64;
 use crate::cidr::is_link_local;
 use crate::options::Options;
 
@@ -277,7 +277,7 @@ impl Question {
         let authority = url.authority().map_or("", |authority| authority.as_str());
         let credentials = authority.rsplit_once('@').map(|(credentials, _)| {
             let credentials = percent_decode_str(credentials).collect::<Vec<u8>>();
-            let basic = format!("Basic {}", base64::encode(&credentials));
+            let basic = format!("Basic {}", BASE64_STANDARD.encode(&credentials));
             HeaderValue::try_from(basic).expect("base64 is letters and digits")
         });
         Self {

@@ -1,5 +1,6 @@
 //! Messages that wait are looked at; others are published.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use client::daemon::http::{HttpError, Request, Response};
 use client::wire::NameRef;
@@ -9,7 +10,6 @@ use serde_json::json;
 
 use super::{Admin, api, body, deed, required, told};
 use crate::access::Visitor;
-use crate::base64;
 use crate::cluster::Publication;
 
 /// GET `/api/peek?topic=&channel=&node=&n=&offset=`.
@@ -96,8 +96,8 @@ fn publication(form: Form) -> Result<Publication, HttpError> {
         (false, false) => return Err(HttpError::bad_request("INVALID_BODY")),
         (false, true) => form.body.into_bytes(),
         (true, false) => {
-            let bytes = base64::decode(&form.body_base64);
-            bytes.ok_or(HttpError::bad_request("INVALID_BODY"))?
+            let bytes = BASE64_STANDARD.decode(&form.body_base64);
+            bytes.map_err(|_| HttpError::bad_request("INVALID_BODY"))?
         }
     };
     if body.len() > BODY_BYTES_MAX {

@@ -14,7 +14,6 @@
 //! Everything is open to whoever reaches the port, as in the reference; only web pages of other sites are refused. With
 //! `--tls-required` the port without TLS answers nothing but 403.
 
-mod base64;
 mod channels;
 mod config;
 mod debug;

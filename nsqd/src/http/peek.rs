@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use client::daemon::http::{HttpError, Query, Request, Response};
 use client::wire::BODY_AT;
 use serde::Serialize;
 
-use super::{Api, base64, channels};
+use super::{Api, channels};
 use crate::channel::{Channel, Seen, Which};
 use crate::log::{frame_id, frame_timestamp};
 
@@ -124,7 +125,7 @@ fn show(api: &Api, seen: &Seen, frame: &[u8], body_bytes: usize) -> Shown {
         timestamp: frame_timestamp(frame),
         attempts: seen.attempts,
         size: body.len(),
-        body: base64::encode(&body[..body.len().min(body_bytes)]),
+        body: BASE64_STANDARD.encode(&body[..body.len().min(body_bytes)]),
         body_truncated: body.len() > body_bytes,
         due: seen.due.map(|due| api.node.wall_ns_at(due)),
     }
