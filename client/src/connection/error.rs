@@ -59,7 +59,7 @@ pub enum ConnectionError {
     /// What came is not a frame; the stream is out of step.
     #[error("not the protocol of nsqd: {0}")]
     Protocol(FrameError),
-    /// An HTTP server answered.
+    /// An HTTP server answered, or one of HTTPS.
     #[error("this is an HTTP port; nsqd's TCP port is wanted, by default 4150")]
     Http,
     /// A frame that nsqd does not send at this point.

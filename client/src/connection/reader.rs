@@ -1,5 +1,6 @@
 //! The receiving half: bytes in, frames out.
 
+use std::ops::RangeInclusive;
 use std::{fmt, io};
 
 use bytes::BytesMut;
@@ -15,6 +16,8 @@ const READ_BYTES_MIN: usize = 8 * 1024;
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// The start of an HTTP response, read as the size of a frame.
 const HTTP_AS_SIZE: u32 = u32::from_be_bytes(*b"HTTP");
+/// The start of an alert of TLS 1.0 to 1.3, likewise: what an HTTPS port says to what is no TLS.
+const ALERT_AS_SIZE: RangeInclusive<u32> = 0x1503_0100..=0x1503_04ff;
 
 /// Receives frames. Messages are slices of the receive buffer, whose memory is used again once
 /// all of them are dropped; a message kept for long is better copied.
@@ -64,7 +67,7 @@ impl Reader {
         self.decoder
             .decode(&mut self.received)
             .map_err(|error| match error {
-                FrameError::TooBig { size, .. } if size == HTTP_AS_SIZE => ConnectionError::Http,
+                FrameError::TooBig { size, .. } if is_http(size) => ConnectionError::Http,
                 error => ConnectionError::Protocol(error),
             })
     }
@@ -98,6 +101,10 @@ impl Reader {
         }
         ConnectionError::Lost(io::ErrorKind::UnexpectedEof.into())
     }
+}
+
+fn is_http(size: u32) -> bool {
+    size == HTTP_AS_SIZE || ALERT_AS_SIZE.contains(&size)
 }
 
 impl fmt::Debug for Reader {

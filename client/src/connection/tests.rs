@@ -150,6 +150,47 @@ async fn a_secret_is_sent_when_it_is_wanted() {
 }
 
 #[tokio::test]
+async fn a_provider_is_asked_at_each_connect_and_may_have_nothing() {
+    let (listener, address) = listen().await;
+    let secrets = ["first", "second"].map(|secret| Ok(secret.as_bytes().to_vec()));
+    let secrets = std::sync::Mutex::new(secrets.into_iter());
+    let next = move || {
+        let nothing = || Err(std::io::Error::other("the vault is sealed"));
+        let secret = secrets.lock().unwrap().next();
+        std::future::ready(secret.unwrap_or_else(nothing))
+    };
+    let options = ConnectOptions {
+        auth_provider: Some(SecretProvider::new(next)),
+        ..ConnectOptions::default()
+    };
+    let wanted = br#"{"auth_required":true}"#;
+    for secret in [b"first".as_slice(), b"second"] {
+        let nsqd = async {
+            let (mut fake, _) = Fake::identified(&listener, wanted).await;
+            fake.expect(Command::Auth { secret }).await;
+            let mut refusal = Vec::new();
+            let refused = ErrorReply::new(ErrorCode::AuthFailed, "AUTH failed");
+            put_error(&mut refusal, &refused);
+            fake.stream.write_all(&refusal).await.unwrap();
+        };
+        let ((), refused) = tokio::join!(nsqd, Connection::connect(&address, &options));
+        let cause = refused.unwrap_err().cause;
+        let ConnectionError::SecretRefused(text) = &cause else {
+            panic!("{cause:?}");
+        };
+        assert_eq!(text, "E_AUTH_FAILED AUTH failed");
+        assert!(!cause.is_permanent(), "the next secret may be better");
+    }
+    let wanted = Fake::identified(&listener, wanted);
+    let (_, refused) = tokio::join!(wanted, Connection::connect(&address, &options));
+    let told = chain(&refused.unwrap_err());
+    assert!(
+        told.ends_with("there is no secret: the vault is sealed"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn each_failure_to_connect_says_what_it_is() {
     let (listener, address) = listen().await;
     let check = async |answer: &[u8], expected: &str| {
@@ -177,6 +218,11 @@ async fn each_failure_to_connect_says_what_it_is() {
     check(b"", "the connection was closed by nsqd").await;
     check(
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        "this is an HTTP port; nsqd's TCP port is wanted, by default 4150",
+    )
+    .await;
+    check(
+        b"\x15\x03\x03\0\x02\x02\x32",
         "this is an HTTP port; nsqd's TCP port is wanted, by default 4150",
     )
     .await;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use super::fake::{Fake, builder, fin};
+use crate::connection::ConnectOptions;
 use crate::consumer::{Consumer, Event};
 
 /// What an nsqlookupd answers; none is no answer at all.
@@ -92,6 +94,22 @@ async fn what_one_nsqlookupd_lists_is_used_whatever_the_others_do() {
         nsqds[0].is_left_alone(Duration::from_millis(100)).await,
         "one connection is enough"
     );
+}
+
+#[tokio::test]
+async fn a_hundred_silent_nsqds_hold_up_no_healthy_one() {
+    let nsqd = Fake::bind().await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(Fake::bind().await);
+    }
+    let listed: Vec<&Fake> = silent.iter().chain([&nsqd]).collect();
+    let (address, _) = lookupd_that_says(listing(&listed)).await;
+    let consumer = consumer(&[&address]).await;
+    let connecting = timeout(ConnectOptions::default().timeout, nsqd.subscribed());
+    let mut peer = connecting.await.expect("connected within one timeout");
+    peer.expect("RDY 32").await;
+    assert_eq!(consumer.control().stats().connections, 1);
 }
 
 #[tokio::test]
