@@ -30,7 +30,7 @@ async function begin(deed) {
     'form',
     { submit: (event) => { event.preventDefault(); perform(box, deed) } },
     text,
-    verb.typed ? h('label', {}, 'Type ', h('code', {}, name), ' to confirm', typed) : null,
+    verb.typed ? h('label', {}, h('span', {}, 'Type ', h('code', {}, name), ' to confirm'), typed) : null,
     h('p', { className: 'buttons' }, h('button', { type: 'button', click: () => box.close() }, 'Cancel'), go),
   )
   const box = dialog(`${verb.title} ${named(deed)}?`, form)
@@ -122,7 +122,8 @@ function create(topic) {
     try {
       const { message } = await ask(url('/api/topics'), { method: 'POST', body })
       if (message) error.textContent = message
-      else location.assign(url(place(body.topic, body.channel)))
+      // Its channel may be on no node yet.
+      else location.assign(url(place(body.topic)))
     } catch (refusal) {
       error.textContent = refusal.message
     }

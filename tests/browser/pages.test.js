@@ -13,8 +13,11 @@ const PAGES = {
   'channel-odd': '/topics/strange.names/odd_client',
   nodes: '/nodes',
   node: `/nodes/${node}`,
+  consumers: '/consumers',
   lookup: '/lookup',
   counter: '/counter',
+  audit: '/audit',
+  login: '/login',
 }
 const LOOKS = [
   { size: WIDE, scheme: 'light', suffix: '' },

@@ -1,7 +1,7 @@
 //! Runs a program that drives a browser against nsqadmin over a live cluster.
 //!
-//! `browser PROGRAM [ARGUMENT…]`: two nsqlookupds, three nsqds and an nsqadmin, which the program is told of by `ADMIN`,
-//! `LOOKUPDS` and `NSQDS` (URLs, commas between them). While it runs, messages come and go:
+//! `browser PROGRAM [ARGUMENT…]`: two nsqlookupds, three nsqds and two nsqadmins, on one of which nobody may act. The program is
+//! told of them by `ADMIN`, `READER`, `LOOKUPDS` and `NSQDS` (URLs, commas between them). While it runs, messages come and go:
 //!
 //! | topic / channel | what goes on |
 //! | --- | --- |
@@ -65,6 +65,7 @@ struct Cluster {
     lookupds: Vec<Lookupd>,
     nsqds: Vec<Nsqd>,
     admin: Nsqadmin,
+    reader: Nsqadmin,
 }
 
 impl Cluster {
@@ -77,21 +78,25 @@ impl Cluster {
         for nsqd in &nsqds {
             prepare(nsqd);
         }
-        let flags: Vec<_> = lookupds
+        let mut flags: Vec<_> = lookupds
             .iter()
             .map(|lookupd| format!("--lookupd-http-address={}", lookupd.http()))
             .collect();
         let admin = Nsqadmin::start(&words(&flags));
+        flags.push("--admin-user=somebody-else".to_owned());
+        let reader = Nsqadmin::start(&words(&flags));
         Self {
             lookupds,
             nsqds,
             admin,
+            reader,
         }
     }
 
-    fn addresses(&self) -> [(&'static str, String); 3] {
+    fn addresses(&self) -> [(&'static str, String); 4] {
         [
             ("ADMIN", urls([self.admin.http()])),
+            ("READER", urls([self.reader.http()])),
             ("LOOKUPDS", urls(self.lookupds.iter().map(Lookupd::http))),
             ("NSQDS", urls(self.nsqds.iter().map(Nsqd::http))),
         ]
