@@ -217,6 +217,15 @@ impl Nsqd {
             .expect("nsqd listens on TCP, not on a unix socket")
     }
 
+    /// The HTTPS address, once it is told; for that a certificate is needed.
+    #[track_caller]
+    pub fn https(&self) -> SocketAddr {
+        let address = wait::some("HTTPS is listened on", || {
+            self.log.after("HTTPS: listening on ")
+        });
+        address.parse().expect("nsqd listens on TCP")
+    }
+
     /// The data path.
     pub fn data_path(&self) -> &Path {
         self.data.path()

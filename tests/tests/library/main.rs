@@ -1,4 +1,4 @@
-//! What a user of the client library sees, tried against real daemons: one module per half.
+//! What a user of the client library sees, tried against real daemons: one module per half, and one for what both do.
 #![expect(
     clippy::unwrap_used,
     reason = "everything here is a test or serves one"
@@ -6,3 +6,4 @@
 
 mod consumer;
 mod producer;
+mod security;
