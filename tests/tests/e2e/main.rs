@@ -5,6 +5,7 @@
 )]
 
 mod auth;
+mod auth_tls;
 mod completeness;
 mod compression;
 mod config;

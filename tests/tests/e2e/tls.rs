@@ -1,7 +1,5 @@
 //! TLS: upgraded TCP connections, HTTPS, who may connect, and what is refused.
 
-use std::net::SocketAddr;
-
 use client::connection::{
     Address, ConnectOptions, Connection, ConnectionError, TlsClient, TlsMode,
 };
@@ -11,8 +9,8 @@ use client::wire::{Command, Frame, NameRef};
 use serde_json::{Value, json};
 use tests::certificates::Certificates;
 use tests::daemon::{Nsqd, run_to_end};
+use tests::http;
 use tests::wire::{batch, with_body};
-use tests::{http, wait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -234,7 +232,7 @@ async fn https_answers_and_plain_http_is_closed_when_tls_is_required() {
         ("--tls-required=false", 0, true),
     ] {
         let nsqd = start(&certificates, &[flag]);
-        let https = https_address(&nsqd);
+        let https = nsqd.https();
         let get = async |path: &str| {
             let (receive, send) = TcpStream::connect(https).await.unwrap().into_split();
             let name = "localhost".try_into().unwrap();
@@ -269,14 +267,6 @@ async fn https_answers_and_plain_http_is_closed_when_tls_is_required() {
             );
         }
     }
-}
-
-fn https_address(nsqd: &Nsqd) -> SocketAddr {
-    wait::some("HTTPS is listened on", || {
-        let log = nsqd.log();
-        let (_, rest) = log.split_once("HTTPS: listening on ")?;
-        rest.split_whitespace().next()?.parse().ok()
-    })
 }
 
 /// Asks for TLS, with these bytes right behind.
