@@ -4,22 +4,26 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use client::consumer::Consumer;
 use client::daemon::signals;
+use client::http::{Action, Client, Limits, Verb};
 use client::wire::{ChannelName, TopicName};
 
 use crate::cluster::{Cluster, Settings};
 use crate::dev::invitation;
-use crate::discovery;
 use crate::error::Error;
 use crate::figures;
-use crate::publish::{self, Progress, Source};
+use crate::publish::{self, Destination, Progress, Source};
 use crate::stdout::print;
-use crate::subscription::Subscription;
 
 const TOPIC: &str = "lines";
 const CHANNELS: [&str; 2] = ["archive", "metrics"];
 /// Files that the directory of a project has.
 const FILES: [&str; 3] = ["Cargo.lock", "README.md", "LICENSE"];
+/// How often nsqlookupd is asked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// As much as nsqd allows by default.
+const IN_FLIGHT_MAX: u32 = 2500;
 /// How long a channel waits for its next line.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
@@ -78,16 +82,23 @@ async fn show(cluster: &Cluster, file: &Path) -> Result<String, Error> {
     let channels = CHANNELS.map(|name| ChannelName::parse(name).expect("a valid name"));
     // Before the first message: nsqd creates the channels of a new topic that nsqlookupd knows.
     for channel in &channels {
-        discovery::announce(lookupd, &topic, channel).await?;
+        announce(lookupd, &topic, channel).await?;
     }
-    let address = cluster.nsqd_tcp_address();
+    let destination = Destination::nsqds(vec![cluster.nsqd_tcp_address().clone()]);
     let [first, second] = &channels;
     let source = Source::open(Some(file))?;
     let options = publish::Options::default();
     let progress = Progress::none();
     let never = std::future::pending();
     let (published, first, second) = tokio::try_join!(
-        publish::publish(address, topic.clone(), source, options, progress, never),
+        publish::publish(
+            &destination,
+            topic.clone(),
+            source,
+            options,
+            progress,
+            never
+        ),
         receive(lookupd, &topic, first, &expected),
         receive(lookupd, &topic, second, &expected),
     )?;
@@ -121,6 +132,21 @@ fn lines(file: &Path) -> Result<Vec<Bytes>, Error> {
     Ok(lines)
 }
 
+/// Makes a channel known before any nsqd has it: the nsqd on which its topic begins will create it.
+async fn announce(lookupd: &str, topic: &TopicName, channel: &ChannelName) -> Result<(), Error> {
+    let action = Action {
+        verb: Verb::Create,
+        topic: topic.clone(),
+        channel: Some(channel.clone()),
+    };
+    let client = Client::new(Limits::default());
+    let created = client.act(lookupd, &action).await;
+    created.map_err(|error| Error::Lookup {
+        address: error.address,
+        cause: error.fault.to_string(),
+    })
+}
+
 /// Finds who has the topic, receives as many messages of the channel as there are lines, and checks that they are these
 /// lines.
 async fn receive(
@@ -129,18 +155,21 @@ async fn receive(
     channel: &ChannelName,
     expected: &[Bytes],
 ) -> Result<u64, Error> {
-    let address = discovery::find(lookupd, topic).await?;
-    let mut subscription = Subscription::open(&address, topic, channel).await?;
-    subscription.ready(subscription.max_ready_count());
+    let builder = Consumer::builder(topic.clone(), channel.clone())
+        .lookupd(lookupd)
+        .lookupd_interval(POLL_INTERVAL)
+        .max_in_flight(IN_FLIGHT_MAX);
+    let mut consumer = builder.start().await?;
     let mut received = Vec::with_capacity(expected.len());
     while received.len() < expected.len() {
-        let message = tokio::time::timeout(IDLE_MAX, subscription.next()).await;
-        let Ok(message) = message else { break };
-        let message = message?;
-        subscription.finish(message.id);
-        received.push(message.body);
+        let message = tokio::time::timeout(IDLE_MAX, consumer.recv()).await;
+        let Ok(Some(message)) = message else { break };
+        let (body, acker) = message.split();
+        received.push(body);
+        // Otherwise it comes again, and is one too many.
+        let _ = acker.finish();
     }
-    subscription.close().await?;
+    consumer.control().drain(IDLE_MAX).await;
     received.sort_unstable();
     if received == expected {
         return Ok(received.len() as u64);

@@ -1,11 +1,12 @@
 //! Why a command failed, in one line for the person at the keyboard.
 
-use std::error::Error as _;
 use std::io;
+use std::sync::Arc;
 
 use client::connection::{Address, ConnectError, ConnectionError};
 use client::consumer::ConsumerError;
 use client::http::{Fault, RequestError};
+use client::producer::BuildError;
 use client::tls::TlsError;
 use client::wire::ChannelName;
 
@@ -17,7 +18,7 @@ use crate::to_file::FileError;
 pub(crate) enum Error {
     /// No connection came about.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(#[from] Arc<ConnectError>),
     /// A connection ended before the work was done.
     #[error("{address}: {cause}")]
     Connection {
@@ -46,15 +47,21 @@ pub(crate) enum Error {
         max: usize,
     },
     /// Not everything was published.
-    #[error("{lines} not published: {cause}; confirmed before: {}", figures::messages(*confirmed))]
+    #[error("{lines} not published: {cause}; confirmed: {}", figures::messages(*confirmed))]
     Unpublished {
         /// Which lines, and what is known of them.
         lines: String,
         /// What happened.
-        cause: ConnectionError,
+        cause: String,
         /// Messages that nsqd has taken.
         confirmed: u64,
     },
+    /// A producer cannot be.
+    #[error(transparent)]
+    Producer(#[from] BuildError),
+    /// Not all messages that were to be printed are done.
+    #[error("{} printed, but not finished: nsqd hands them out again", figures::messages(*.0))]
+    Unfinished(u64),
     /// A daemon of `nsq dev` does not start, or cannot end cleanly.
     #[error("{daemon}: {cause}")]
     Daemon {
@@ -129,10 +136,13 @@ impl Error {
             Error::Usage(_) => 2,
             Error::Partial(_) => 3,
             Error::NotFound(_) => 5,
-            Error::Connect(_) | Error::Lookup { .. } | Error::Unanswered(_) => 6,
-            Error::Consumer(ConsumerError::NotConnected { .. }) => 6,
-            Error::Request(error) => of_request(error),
+            Error::Connect(error) if is_refusal(&error.cause) => 7,
             Error::Consumer(ConsumerError::Refused { .. }) => 7,
+            Error::Connect(_)
+            | Error::Lookup { .. }
+            | Error::Unanswered(_)
+            | Error::Consumer(ConsumerError::NotConnected { .. }) => 6,
+            Error::Request(error) => of_request(error),
             Error::Refused(_) => 8,
             _ => 1,
         }
@@ -140,35 +150,63 @@ impl Error {
 
     /// The whole chain of causes in one line, with a hint if there is one.
     pub(crate) fn explain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        // The system's number of an error tells a reader nothing that its text does not.
-        let text = match text.rfind(" (os error ") {
-            Some(at) if text.ends_with(')') => &text[..at],
-            _ => &text,
-        };
-        format!("{text}{}", self.hint())
+        format!("{}{}", chain(self), self.hint())
     }
 
     fn hint(&self) -> &'static str {
-        let Error::Connect(ConnectError {
-            cause: ConnectionError::Connect(cause),
-            ..
-        }) = self
-        else {
-            return "";
+        let is_absent = match self {
+            Error::Connect(error) => is_absence(&error.cause),
+            Error::Consumer(ConsumerError::NotConnected { .. }) => true,
+            _ => false,
         };
-        match cause.kind() {
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
-                "; is nsqd running? `nsq dev` starts one"
-            }
-            _ => "",
+        if is_absent {
+            "; is nsqd running? `nsq dev` starts one"
+        } else {
+            ""
         }
     }
+}
+
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Error {
+        Error::Connect(Arc::new(error))
+    }
+}
+
+/// An error and all that caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    // The system's number of an error tells a reader nothing that its text does not.
+    if let (Some(at), true) = (text.rfind(" (os error "), text.ends_with(')')) {
+        text.truncate(at);
+    }
+    text
+}
+
+/// Whether nobody listens there.
+fn is_absence(error: &ConnectionError) -> bool {
+    let ConnectionError::Connect(cause) = error else {
+        return false;
+    };
+    matches!(
+        cause.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+    )
+}
+
+/// Whether nsqd wants nothing of who connects.
+fn is_refusal(error: &ConnectionError) -> bool {
+    matches!(
+        error,
+        ConnectionError::Refused(_)
+            | ConnectionError::SecretNeeded
+            | ConnectionError::SecretRefused(_)
+    )
 }
 
 /// The exit status of a question without an answer.

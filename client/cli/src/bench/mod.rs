@@ -3,6 +3,7 @@
 //! The load generator must not be what is measured: commands are encoded once, frames are looked at
 //! where they were received, and the FINs of a read leave in one write.
 
+mod connect;
 mod consumer;
 mod frames;
 mod producer;
@@ -18,7 +19,7 @@ use client::daemon::duration::GoDuration;
 use client::daemon::signals;
 use client::wire::{ChannelName, TopicName};
 
-use crate::connect::Nsqd;
+use self::connect::Nsqd;
 use crate::error::Error;
 
 /// Measure an NSQ daemon: messages/s, MB/s and latencies

@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Arguments;
+use super::connect::connect;
 use super::consumer::{self, Received};
 use super::producer::{self, Plan, Published};
 use super::report::{Flow, Histogram, Report};
 use super::stamp::Stamps;
-use crate::connect::connect;
 use crate::error::Error;
 
 /// How long consumers wait for a message before what is missing counts as missing.
@@ -66,7 +66,7 @@ impl<'a> Run<'a> {
         if arguments.publishes() {
             for _ in 0..arguments.connections {
                 let address = &arguments.nsqd.nsqd_tcp_address;
-                producers.push(connect(address, "nsq_bench").await?);
+                producers.push(connect(address).await?);
             }
         }
         let started = Instant::now();
@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
 
 async fn subscribed(arguments: &Arguments) -> Result<Connection, Error> {
     let address = &arguments.nsqd.nsqd_tcp_address;
-    let mut connection = connect(address, "nsq_bench").await?;
+    let mut connection = connect(address).await?;
     let (topic, channel) = (arguments.topic.as_name(), arguments.channel.as_name());
     let subscribed = connection.subscribe(topic, channel).await;
     subscribed.map_err(|cause| failed(arguments, cause))?;

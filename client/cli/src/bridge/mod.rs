@@ -193,12 +193,8 @@ impl Job {
     }
 
     fn producer(&self) -> Result<Producer, Error> {
-        let mut builder = Producer::builder();
-        for address in &self.to {
-            builder = builder.nsqd(address.to_string());
-        }
+        let builder = self.to_link.producer(TOOL, &self.to)?;
         let producer = builder
-            .options(self.to_link.connect_options(TOOL)?)
             .routing(match self.mode {
                 Mode::RoundRobin => Routing::RoundRobin,
                 Mode::LeastPending => Routing::LeastPending,

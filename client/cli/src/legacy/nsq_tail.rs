@@ -1,20 +1,15 @@
 //! `nsq_tail`: the messages of topics on stdout.
 
-use std::io::{self, Write as _};
 use std::num::NonZeroU64;
 
 use clap::Parser;
-use client::consumer::{Consumer, Message};
 use client::daemon::flags::integer;
-use client::http::{Client, Limits};
-use client::wire::{ChannelName, TopicName};
-use tokio::task::JoinSet;
 
 use super::{OldTool, parsed};
 use crate::error::Error;
-use crate::link::{Link, Setting, Sources};
+use crate::link::{Link, Setting};
 use crate::sink::Stop;
-use crate::tail::random_channel;
+use crate::tail::{Backlog, Format, Job, backlog, random_channel};
 
 /// Print the messages of topics.
 #[derive(Debug, Parser)]
@@ -52,39 +47,12 @@ pub(super) struct Flags {
     consumer_opt: Vec<Setting>,
 }
 
-/// What is printed, checked.
-#[derive(Clone, Debug)]
-struct Job {
-    topics: Vec<TopicName>,
-    channel: ChannelName,
-    /// Whether somebody else may have the channel.
-    channel_is_own: bool,
-    /// How many messages of a topic, if not all.
-    count: Option<NonZeroU64>,
-    print_topic: bool,
-    max_in_flight: u32,
-    sources: Sources,
-    link: Link,
-}
-
 impl OldTool for Flags {
     async fn run(self) -> Result<(), Error> {
         let job = self.check()?;
         let stop = Stop::on_signals()?;
-        for topic in &job.topics {
-            job.warn_of_backlog(topic).await;
-        }
-        let mut running = JoinSet::new();
-        for topic in job.topics.clone() {
-            running.spawn(job.clone().print(topic, stop.clone()));
-        }
-        let mut result = Ok(());
-        while let Some(ended) = running.join_next().await {
-            // The first topic that has enough, or fails, ends the others.
-            stop.ask();
-            result = result.and(ended.expect("printing does not panic"));
-        }
-        result
+        warn_of_backlog(&job).await;
+        job.run(stop).await
     }
 }
 
@@ -100,101 +68,36 @@ impl Flags {
             "" => random_channel(),
             channel => parsed("channel", channel)?,
         };
-        let count = NonZeroU64::new(self.n);
-        let enough = count.and_then(|count| u32::try_from(count.get()).ok());
+        let format = if self.print_topic {
+            Format::TopicAndBody
+        } else {
+            Format::Body
+        };
         Ok(Job {
+            name: "nsq_tail",
             topics,
             channel,
-            channel_is_own: self.channel.is_empty(),
-            count,
-            print_topic: self.print_topic,
-            max_in_flight: self.max_in_flight.min(enough.unwrap_or(u32::MAX)),
+            count: NonZeroU64::new(self.n),
+            format,
+            max_in_flight: self.max_in_flight,
             sources,
             link: Link::of(self.consumer_opt),
         })
     }
 }
 
-impl Job {
-    /// The first channel of a topic gets what waits in the topic; one that goes with this command takes it along.
-    async fn warn_of_backlog(&self, topic: &TopicName) {
-        if !self.channel_is_own {
-            return;
-        }
-        let client = Client::new(Limits::default());
-        for address in &self.sources.lookupd_http_address {
-            let Ok(Some(lookup)) = client.lookupd(address).lookup(topic).await else {
-                continue;
-            };
-            if !lookup.channels.is_empty() || lookup.producers.is_empty() {
-                continue;
-            }
+/// The first channel of a topic gets what waits in the topic; one that goes with its consumer takes it along.
+async fn warn_of_backlog(job: &Job) {
+    if !job.channel.is_ephemeral() {
+        return;
+    }
+    for topic in &job.topics {
+        if backlog(&job.sources, &[], topic).await == Backlog::Waiting {
             eprintln!(
                 "nsq_tail: WARNING: topic {topic} has no channel yet: \
                  the messages that wait in it are printed, and gone afterwards"
             );
         }
-    }
-
-    /// Prints one topic until there was enough, or `stop`.
-    async fn print(self, topic: TopicName, mut stop: Stop) -> Result<(), Error> {
-        let builder = self
-            .sources
-            .consumer(&self.link, "nsq_tail", &topic, &self.channel)?;
-        let builder = builder.max_in_flight(self.max_in_flight);
-        let mut consumer = builder
-            .connect_policy(self.sources.policy())
-            .start()
-            .await?;
-        let control = consumer.control();
-        let printed = self.print_messages(&mut consumer, &topic, &mut stop).await;
-        stop.drain(&control).await;
-        match printed {
-            // Whoever read this has seen enough, as `head` has.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Error::Output(error)),
-            Ok(()) => control
-                .closed_reason()
-                .map_or(Ok(()), |reason| Err(reason.into())),
-        }
-    }
-
-    async fn print_messages(
-        &self,
-        consumer: &mut Consumer,
-        topic: &TopicName,
-        stop: &mut Stop,
-    ) -> io::Result<()> {
-        let mut left = self.count.map(NonZeroU64::get);
-        while left != Some(0) {
-            let message = tokio::select! {
-                message = consumer.recv() => message,
-                () = stop.asked() => None,
-            };
-            let Some(message) = message else {
-                return Ok(());
-            };
-            self.write(&message, topic)?;
-            // Too late, or the connection is gone: it comes again.
-            let _ = message.finish();
-            left = left.map(|left| left - 1);
-        }
-        Ok(())
-    }
-
-    fn write(&self, message: &Message, topic: &TopicName) -> io::Result<()> {
-        let mut line = Vec::with_capacity(message.body().len() + 80);
-        if self.print_topic {
-            line.extend_from_slice(format!("{topic} | ").as_bytes());
-        }
-        line.extend_from_slice(message.body());
-        line.push(b'\n');
-        // A thread of the runtime waits for a slow reader; others serve the connections.
-        tokio::task::block_in_place(|| {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(&line)?;
-            stdout.flush()
-        })
     }
 }
 
@@ -220,16 +123,5 @@ mod tests {
             "--nsqd-tcp-address a:1 --topic t --channel a:b",
             "--channel \"a:b\"",
         );
-    }
-
-    #[test]
-    fn no_more_is_in_flight_than_wanted() {
-        let job = |words: &str| {
-            let words = format!("nsq_tail --topic t --nsqd-tcp-address a:1 {words}");
-            Flags::parse_from(words.split_whitespace()).check().unwrap()
-        };
-        assert_eq!(job("").max_in_flight, 200);
-        assert_eq!(job("-n 3").max_in_flight, 3);
-        assert!(job("").channel.as_str().ends_with("#ephemeral"));
     }
 }

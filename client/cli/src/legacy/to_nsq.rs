@@ -1,14 +1,14 @@
 //! `to_nsq`: each record of stdin becomes a message on every nsqd named.
 
 use clap::Parser;
-use client::connection::Address;
 use client::daemon::flags::integer;
 use client::daemon::signals;
 use client::wire::TopicName;
 
 use super::{OldTool, required};
 use crate::error::Error;
-use crate::publish::{Delimiter, Options, Source, publish_copies};
+use crate::link::{Link, Setting};
+use crate::publish::{Delimiter, Destination, Mode, Options, Progress, Source, publish};
 
 /// Publish the records of stdin.
 #[derive(Debug, Parser)]
@@ -28,6 +28,10 @@ pub(super) struct Flags {
     /// throttle messages to n/second; 0 is unlimited
     #[arg(long, default_value = "0", value_parser = integer::<u32>)]
     rate: u32,
+
+    /// option to passthrough to nsq.Producer (may be given multiple times)
+    #[arg(long)]
+    producer_opt: Vec<Setting>,
 }
 
 impl OldTool for Flags {
@@ -35,15 +39,16 @@ impl OldTool for Flags {
 
     async fn run(self) -> Result<(), Error> {
         let stop = signals::shutdown().map_err(Error::Runtime)?;
-        let (addresses, topic, options) = self.check()?;
-        let source = Source::open(None)?;
-        publish_copies(&addresses, &topic, source, &options, stop).await
+        let (destination, topic, options) = self.check()?;
+        let (source, progress) = (Source::open(None)?, Progress::none());
+        let published = publish(&destination, topic, source, options, progress, stop).await;
+        published.map(drop)
     }
 }
 
 impl Flags {
     /// What the flags say, in the order in which the reference looks at them.
-    fn check(self) -> Result<(Vec<Address>, TopicName, Options), Error> {
+    fn check(self) -> Result<(Destination, TopicName, Options), Error> {
         let topic = required("topic", &self.topic)?;
         let delimiter = match self.delimiter.as_bytes() {
             [byte] => Delimiter::new(&[*byte]),
@@ -58,7 +63,12 @@ impl Flags {
             delimiter,
             ..Options::default()
         };
-        Ok((addresses, topic, options))
+        let destination = Destination {
+            mode: Mode::All,
+            link: Link::of(self.producer_opt),
+            ..Destination::nsqds(addresses)
+        };
+        Ok((destination, topic, options))
     }
 }
 

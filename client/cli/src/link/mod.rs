@@ -8,6 +8,7 @@ use std::time::Duration;
 use client::connection::{Address, ConnectOptions};
 use client::consumer::{ConnectPolicy, Consumer, ConsumerBuilder};
 use client::daemon::flags::COMPATIBLE_VERSION;
+use client::producer::{Producer, ProducerBuilder};
 use client::wire::{ChannelName, TopicName};
 
 pub(crate) use self::settings::{Setting, Settings};
@@ -118,9 +119,27 @@ impl Link {
     pub(crate) fn connect_options(&self, tool: &str) -> Result<ConnectOptions, Error> {
         self.settings(tool)?.connect_options()
     }
+
+    /// A producer for these nsqds, to be built.
+    ///
+    /// # Errors
+    /// A file that was named cannot be used.
+    pub(crate) fn producer(&self, tool: &str, nsqds: &[Address]) -> Result<ProducerBuilder, Error> {
+        let builder = Producer::builder().options(self.connect_options(tool)?);
+        let add = |builder: ProducerBuilder, nsqd: &Address| builder.nsqd(nsqd.to_string());
+        Ok(nsqds.iter().fold(builder, add))
+    }
 }
 
 impl Sources {
+    /// The nsqds that are known without an nsqlookupd: those that were named, or the one of this machine if nothing was.
+    pub(crate) fn nsqds(&self) -> Vec<Address> {
+        if self.nsqd_tcp_address.is_empty() && self.lookupd_http_address.is_empty() {
+            return vec![local_nsqd()];
+        }
+        self.nsqd_tcp_address.clone()
+    }
+
     /// What a start waits for: nsqds that were named should be there, those that nsqlookupd tells of may come later.
     pub(crate) fn policy(&self) -> ConnectPolicy {
         if self.lookupd_http_address.is_empty() {
@@ -143,14 +162,11 @@ impl Sources {
     ) -> Result<ConsumerBuilder, Error> {
         let settings = link.settings(tool)?;
         let mut builder = Consumer::builder(topic.clone(), channel.clone());
-        for address in &self.nsqd_tcp_address {
+        for address in self.nsqds() {
             builder = builder.nsqd(address.to_string());
         }
         for address in &self.lookupd_http_address {
             builder = builder.lookupd(address);
-        }
-        if self.nsqd_tcp_address.is_empty() && self.lookupd_http_address.is_empty() {
-            builder = builder.nsqd(LOCAL_NSQD);
         }
         builder = settings.configure(builder);
         Ok(builder.options(settings.connect_options()?))
@@ -161,4 +177,6 @@ impl Sources {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The nsqd of this machine.
-const LOCAL_NSQD: &str = "127.0.0.1:4150";
+pub(crate) fn local_nsqd() -> Address {
+    Address::Tcp("127.0.0.1:4150".to_owned())
+}

@@ -1,10 +1,8 @@
 //! Lines that leave in one command.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use client::connection::Writer;
-use client::wire::{Command, NameRef};
 
 use super::lines::Line;
 use crate::figures;
@@ -45,6 +43,19 @@ impl About {
             figures::count(self.longest_bytes as u64)
         )
     }
+
+    /// All lines from this batch to a later one.
+    pub(super) fn to(self, later: About) -> About {
+        let longer = [self, later].into_iter().max_by_key(|it| it.longest_bytes);
+        let longer = longer.unwrap_or(later);
+        About {
+            messages: self.messages + later.messages,
+            bytes: self.bytes + later.bytes,
+            first_line: self.first_line,
+            last_line: later.last_line,
+            ..longer
+        }
+    }
 }
 
 impl Batch {
@@ -81,19 +92,9 @@ impl Batch {
         self.about.bytes
     }
 
-    /// Writes the one command that publishes all, and returns what to remember of it.
-    pub(super) fn write(
-        self,
-        writer: &mut Writer,
-        topic: NameRef<'_>,
-        defer: Option<Duration>,
-    ) -> About {
-        match (self.bodies.as_slice(), defer) {
-            ([body], Some(delay)) => writer.write(&Command::PublishDeferred { topic, delay, body }),
-            ([body], None) => writer.write(&Command::Publish { topic, body }),
-            (bodies, _) => writer.write_publish_many(topic, bodies.iter().map(|body| &body[..])),
-        }
-        self.about
+    /// The bodies, and what to remember of them.
+    pub(super) fn into_parts(self) -> (Vec<Bytes>, About) {
+        (self.bodies, self.about)
     }
 }
 

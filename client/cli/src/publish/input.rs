@@ -57,24 +57,21 @@ impl Source {
     }
 
     /// Reads until the end, or until the receiver is gone.
-    pub(super) fn read(self) -> Chunks {
-        self.read_copies(1).remove(0)
-    }
-
-    /// Reads until the end, or until one of the receivers is gone. Each of them gets everything; the slowest sets the
-    /// pace.
-    pub(super) fn read_copies(mut self, count: usize) -> Vec<Chunks> {
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..count).map(|_| mpsc::channel(CHUNKS_AHEAD)).unzip();
+    pub(super) fn read(mut self) -> Chunks {
+        let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS_AHEAD);
         std::thread::spawn(move || {
             while let Some(chunk) = self.read_chunk().transpose() {
-                let send = |to: &mpsc::Sender<_>| to.blocking_send(self.copy(&chunk));
-                if senders.iter().any(|to| send(to).is_err()) || chunk.is_err() {
+                let is_last = chunk.is_err();
+                let chunk = chunk.map_err(|cause| Error::Input {
+                    path: self.name.clone(),
+                    cause,
+                });
+                if chunks_tx.blocking_send(chunk).is_err() || is_last {
                     break;
                 }
             }
         });
-        receivers
+        chunks_rx
     }
 
     fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
@@ -89,17 +86,6 @@ impl Source {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    /// What one of several receivers is told.
-    fn copy(&self, chunk: &io::Result<Bytes>) -> Result<Bytes, Error> {
-        match chunk {
-            Ok(chunk) => Ok(chunk.clone()),
-            Err(cause) => Err(Error::Input {
-                path: self.name.clone(),
-                cause: io::Error::new(cause.kind(), cause.to_string()),
-            }),
         }
     }
 }

@@ -1,34 +1,34 @@
 //! `nsq pub`: each line of stdin or of a file becomes a message.
 //!
 //! ```text
-//! input (a thread) ─▶ Lines ─▶ Batch ─▶ Publisher ─▶ nsqd
-//!                                           ◀── OK, in order, up to `window` behind
+//! input (a thread) ─▶ Lines ─▶ Batch ─▶ Producer ─▶ nsqd
+//!                               InFlight ◀── confirmed, up to `window` behind
 //! ```
 
 mod batch;
-mod copies;
+mod destination;
+mod failure;
+mod feed;
+mod in_flight;
 mod input;
 mod lines;
 mod pace;
 mod progress;
-mod publisher;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use client::connection::Address;
 use client::daemon::duration::GoDuration;
 use client::daemon::signals;
 use client::wire::TopicName;
 
-pub(crate) use self::copies::publish_copies;
+pub(crate) use self::destination::{Destination, Mode};
+use self::feed::Feed;
 pub(crate) use self::input::Source;
 pub(crate) use self::lines::Delimiter;
 pub(crate) use self::progress::Progress;
-use self::publisher::Publisher;
-use crate::connect::{Nsqd, connect};
 use crate::error::Error;
 use crate::figures;
 
@@ -43,7 +43,8 @@ Examples:
   echo hello | nsq pub greetings
   nsq pub orders orders.jsonl --rate 500
   tail -f access.log | nsq pub access
-  nsq pub reminders texts.txt --defer 1h")]
+  nsq pub reminders texts.txt --defer 1h
+  nsq pub orders orders.jsonl --nsqd-tcp-address a:4150 --nsqd-tcp-address b:4150 --at-least-once")]
 pub(crate) struct Arguments {
     /// Topic to publish to; created if there is none
     topic: TopicName,
@@ -55,7 +56,7 @@ pub(crate) struct Arguments {
     options: Options,
 
     #[command(flatten)]
-    nsqd: Nsqd,
+    destination: Destination,
 }
 
 /// How lines become messages, and how fast.
@@ -126,10 +127,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let stop = signals::shutdown().map_err(Error::Runtime)?;
     let source = Source::open(arguments.file.as_deref())?;
     let started = std::time::Instant::now();
-    let address = &arguments.nsqd.nsqd_tcp_address;
     let progress = Progress::on_terminal(source.bytes());
     let summary = publish(
-        address,
+        &arguments.destination,
         arguments.topic.clone(),
         source,
         arguments.options,
@@ -158,14 +158,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 /// Publishes each line of `source`, and returns once all of them are confirmed. `stop` ends the
 /// input early.
 pub(crate) async fn publish(
-    address: &Address,
+    destination: &Destination,
     topic: TopicName,
     source: Source,
     options: Options,
     progress: Progress,
     stop: impl Future<Output = ()>,
 ) -> Result<Summary, Error> {
-    let connection = connect(address, "to_nsq").await?;
-    let publisher = Publisher::new(connection, topic, options, progress);
-    publisher.run(source.read(), stop).await
+    let producers = destination.connect(&options).await?;
+    let feed = Feed::new(producers, topic, options, progress);
+    feed.run(source.read(), stop).await
 }

@@ -67,11 +67,16 @@ impl Stop {
         self.asked_times(1).await;
     }
 
+    /// Waits until somebody has asked twice. Cancel safe.
+    pub(crate) async fn hurried(&mut self) {
+        self.asked_times(2).await;
+    }
+
     /// Ends a consumer: what it has handed out may be answered for as long as there is patience.
     pub(crate) async fn drain(&mut self, control: &Control) -> ConsumerReport {
         tokio::select! {
             report = control.drain(PATIENCE) => report,
-            () = self.asked_times(2) => control.drain(LITTLE_PATIENCE).await,
+            () = self.hurried() => control.drain(LITTLE_PATIENCE).await,
         }
     }
 

@@ -2,39 +2,46 @@
 //!
 //! A message is finished once it was written, so that what a reader did not get is handed out again.
 
+mod backlog;
 mod base64;
+mod job;
 mod output;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::num::NonZeroU64;
 
-use client::daemon::signals;
 use client::wire::{ChannelName, TopicName};
-use tokio::io::AsyncWrite;
 
-use self::output::{Format, Output};
-use crate::connect::Nsqd;
+pub(crate) use self::backlog::{Backlog, backlog};
+pub(crate) use self::job::Job;
+pub(crate) use self::output::Format;
 use crate::error::Error;
-use crate::subscription::Subscription;
+use crate::link::{Link, Sources};
+use crate::sink::Stop;
 
 /// Print the messages of a topic, one per line
 ///
 /// The default channel is a new one that goes with this command, so no other consumer misses
-/// anything. Only if the topic had no channel at all, what waited in it is printed and gone. With a
-/// CHANNEL that others consume, this command takes its share of their messages.
+/// anything. A topic without any channel would hand all that waits in it to this one: then this is
+/// refused, unless --take-backlog says that it is meant. With a CHANNEL that others consume, this
+/// command takes its share of their messages.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   nsq tail orders                    watch a topic
   nsq tail orders -n 1 --json        look at one message
-  nsq tail orders archive > orders   consume a channel into a file")]
+  nsq tail orders archive --consume > orders
+                                     consume a channel into a file")]
 pub(crate) struct Arguments {
     /// Topic to read; created if there is none
     topic: TopicName,
 
     /// Channel to consume [default: tail<6 digits>#ephemeral]
     channel: Option<ChannelName>,
+
+    #[command(flatten)]
+    consent: Consent,
 
     /// End after this many messages; nsqd hands out no more than that
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -50,16 +57,43 @@ pub(crate) struct Arguments {
     json: bool,
 
     /// Most messages received and not yet written
-    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
-    max_in_flight: u64,
+    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    max_in_flight: u32,
 
     #[command(flatten)]
-    nsqd: Nsqd,
+    sources: Sources,
+
+    /// HTTP API of an nsqd that was named, to look for a backlog; may be repeated [default: the port
+    /// behind that of --nsqd-tcp-address]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = crate::targets::nsqd_address,
+        conflicts_with = "lookupd_http_address",
+        help_heading = "Connection"
+    )]
+    nsqd_http_address: Vec<String>,
+
+    #[command(flatten)]
+    link: Link,
+}
+
+/// What may be taken from others.
+#[derive(Debug, clap::Args)]
+struct Consent {
+    /// Take messages of CHANNEL from its other consumers without a warning
+    #[arg(long, requires = "channel")]
+    consume: bool,
+
+    /// Take what waits in a topic that has no channel yet
+    #[arg(long)]
+    take_backlog: bool,
 }
 
 /// Prints messages until there were enough of them, stdout is closed, or a signal comes.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    let stop = signals::shutdown().map_err(Error::Runtime)?;
+    let stop = Stop::on_signals()?;
+    arguments.protect().await?;
     let format = if arguments.json {
         Format::Json
     } else if arguments.print_topic {
@@ -67,84 +101,53 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     } else {
         Format::Body
     };
-    let channel = arguments.channel.clone().unwrap_or_else(random_channel);
-    let address = &arguments.nsqd.nsqd_tcp_address;
-    let subscription = Subscription::open(address, &arguments.topic, &channel).await?;
-    let max_in_flight = arguments.max_in_flight.min(subscription.max_ready_count());
-    let output = Output::new(tokio::io::stdout(), arguments.topic, format);
-    let tail = Tail {
-        subscription,
-        output,
-        max_in_flight,
-        remaining: arguments.count,
+    let job = Job {
+        name: "nsq",
+        topics: vec![arguments.topic],
+        channel: arguments.channel.unwrap_or_else(random_channel),
+        count: arguments.count.and_then(NonZeroU64::new),
+        format,
+        max_in_flight: arguments.max_in_flight,
+        sources: arguments.sources,
+        link: arguments.link,
     };
-    tail.run(stop).await
+    job.run(stop).await
+}
+
+impl Arguments {
+    /// Keeps what belongs to others, or tells that it does not.
+    async fn protect(&self) -> Result<(), Error> {
+        let topic = &self.topic;
+        if let (Some(channel), false) = (&self.channel, self.consent.consume) {
+            eprintln!(
+                "nsq: messages printed here are taken from the other consumers of channel {channel}; \
+                 --consume says that this is meant"
+            );
+        }
+        // What such a channel gets stays there.
+        let is_kept = (self.channel.as_ref()).is_some_and(|channel| !channel.is_ephemeral());
+        if is_kept || self.consent.take_backlog {
+            return Ok(());
+        }
+        match backlog(&self.sources, &self.nsqd_http_address, topic).await {
+            Backlog::None => Ok(()),
+            Backlog::Unknown(why) => {
+                eprintln!(
+                    "nsq: if topic {topic} has no channel yet, what waits in it is printed, and gone \
+                     afterwards; this cannot be known ({why})"
+                );
+                Ok(())
+            }
+            Backlog::Waiting => Err(Error::Refused(format!(
+                "topic {topic} has no channel yet: the messages that wait in it would be printed, and gone \
+                 afterwards; --take-backlog says that this is meant"
+            ))),
+        }
+    }
 }
 
 /// A channel of one's own that goes with its consumer.
 pub(crate) fn random_channel() -> ChannelName {
     let name = format!("tail{:06}#ephemeral", fastrand::u32(..1_000_000));
     ChannelName::parse(&name).expect("letters, digits and the suffix for ephemeral")
-}
-
-struct Tail<W> {
-    subscription: Subscription,
-    output: Output<W>,
-    max_in_flight: u64,
-    /// How many messages are still to be written; `None` is no end.
-    remaining: Option<u64>,
-}
-
-impl<W: AsyncWrite + Unpin> Tail<W> {
-    async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
-        let mut stop = std::pin::pin!(stop);
-        self.ready();
-        let written = loop {
-            if self.remaining == Some(0) {
-                break Ok(());
-            }
-            tokio::select! {
-                message = self.subscription.next() => self.output.push(&message?),
-                written = self.output.write(), if !self.output.is_empty() => match written {
-                    Ok(()) => self.finish_written(),
-                    Err(error) => break Err(error),
-                },
-                () = &mut stop => break self.write_rest().await,
-            }
-        };
-        for id in self.output.take_ids() {
-            self.subscription.requeue(id);
-        }
-        match written {
-            // Whoever read this has seen enough, as `head` has.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            written => written.map_err(Error::Output)?,
-        }
-        self.subscription.close().await
-    }
-
-    async fn write_rest(&mut self) -> io::Result<()> {
-        self.output.write().await?;
-        self.finish_written();
-        Ok(())
-    }
-
-    fn finish_written(&mut self) {
-        let ids = self.output.take_ids();
-        if let Some(remaining) = &mut self.remaining {
-            *remaining = remaining.saturating_sub(ids.len() as u64);
-            // Before the FINs, so that nsqd never hands out more than is still wanted.
-            if *remaining < self.max_in_flight {
-                self.ready();
-            }
-        }
-        for id in ids {
-            self.subscription.finish(id);
-        }
-    }
-
-    fn ready(&mut self) {
-        let wanted = self.remaining.unwrap_or(u64::MAX);
-        self.subscription.ready(wanted.min(self.max_in_flight));
-    }
 }

@@ -1,16 +1,14 @@
-//! Messages as they are printed, and which of them have been.
+//! How a message is printed.
 
-use std::io;
-
-use client::wire::{Message, MessageId, TopicName};
+use client::consumer::Message;
+use client::wire::{MessageId, TopicName};
 use serde::Serialize;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::base64;
 
-/// How a message is printed.
+/// How messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// The body as it is.
     Body,
     /// `topic | body`
@@ -19,82 +17,54 @@ pub(super) enum Format {
     Json,
 }
 
-/// Messages on their way to `to`, each with a newline after it.
-pub(super) struct Output<W> {
-    to: W,
-    topic: TopicName,
-    format: Format,
-    buffer: Vec<u8>,
-    /// How much of the buffer was taken.
-    written: usize,
-    /// The messages in the buffer.
-    ids: Vec<MessageId>,
+/// What is printed of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Printable<'a> {
+    topic: &'a TopicName,
+    id: MessageId,
+    timestamp_ns: i64,
+    attempts: u16,
+    body: &'a [u8],
 }
 
-impl<W: AsyncWrite + Unpin> Output<W> {
-    pub(super) fn new(to: W, topic: TopicName, format: Format) -> Output<W> {
-        Output {
-            to,
-            topic,
-            format,
-            buffer: Vec::new(),
-            written: 0,
-            ids: Vec::new(),
+impl<'a> From<&'a Message> for Printable<'a> {
+    fn from(message: &'a Message) -> Printable<'a> {
+        Printable {
+            topic: message.topic(),
+            id: message.id(),
+            timestamp_ns: message.timestamp_ns(),
+            attempts: message.attempts(),
+            body: message.body(),
         }
     }
+}
 
-    /// Whether there is nothing to be written.
-    pub(super) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    /// Appends a message.
-    pub(super) fn push(&mut self, message: &Message) {
-        match self.format {
-            Format::Body => self.buffer.extend_from_slice(&message.body),
+impl Printable<'_> {
+    /// Appends it to `text`, with a newline after it.
+    pub(super) fn append(&self, format: Format, text: &mut Vec<u8>) {
+        match format {
+            Format::Body => text.extend_from_slice(self.body),
             Format::TopicAndBody => {
-                self.buffer
-                    .extend_from_slice(self.topic.as_str().as_bytes());
-                self.buffer.extend_from_slice(b" | ");
-                self.buffer.extend_from_slice(&message.body);
+                text.extend_from_slice(self.topic.as_str().as_bytes());
+                text.extend_from_slice(b" | ");
+                text.extend_from_slice(self.body);
             }
-            Format::Json => self.push_json(message),
+            Format::Json => self.append_json(text),
         }
-        self.buffer.push(b'\n');
-        self.ids.push(message.id);
+        text.push(b'\n');
     }
 
-    /// Writes everything. Dropped halfway, the next call goes on where this one stopped.
-    pub(super) async fn write(&mut self) -> io::Result<()> {
-        while self.written < self.buffer.len() {
-            let count = self.to.write(&self.buffer[self.written..]).await?;
-            if count == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            self.written += count;
-        }
-        self.to.flush().await?;
-        self.buffer.clear();
-        self.written = 0;
-        Ok(())
-    }
-
-    /// The messages pushed since the last call: after [`Output::write`] all of them are written.
-    pub(super) fn take_ids(&mut self) -> Vec<MessageId> {
-        std::mem::take(&mut self.ids)
-    }
-
-    fn push_json(&mut self, message: &Message) {
-        let text = str::from_utf8(&message.body).ok();
+    fn append_json(&self, text: &mut Vec<u8>) {
+        let body = str::from_utf8(self.body).ok();
         let line = Line {
-            topic: &self.topic,
-            id: message.id.to_string(),
-            timestamp: message.timestamp_ns,
-            attempts: message.attempts,
-            body: text,
-            body_base64: text.is_none().then(|| base64::encode(&message.body)),
+            topic: self.topic,
+            id: self.id.to_string(),
+            timestamp: self.timestamp_ns,
+            attempts: self.attempts,
+            body,
+            body_base64: body.is_none().then(|| base64::encode(self.body)),
         };
-        serde_json::to_writer(&mut self.buffer, &line)
+        serde_json::to_writer(text, &line)
             .expect("strings and numbers are always JSON, and a Vec takes them");
     }
 }
@@ -113,43 +83,35 @@ struct Line<'a> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
-    async fn check(format: Format, body: &'static [u8], expected: &[u8]) {
+    fn check(format: Format, body: &[u8], expected: &[u8]) {
         let topic = TopicName::parse("orders").unwrap();
-        let mut output = Output::new(Vec::new(), topic, format);
-        let message = Message {
+        let message = Printable {
+            topic: &topic,
+            id: MessageId::from_u64(7),
             timestamp_ns: 1_700_000_000_000_000_001,
             attempts: 2,
-            id: MessageId::from_u64(7),
-            body: Bytes::from_static(body),
+            body,
         };
-        output.push(&message);
-        output.push(&message);
-        output.write().await.unwrap();
-        assert_eq!(output.to, expected.repeat(2));
-        assert_eq!(output.take_ids(), [message.id; 2]);
-        assert!(output.is_empty());
+        let mut text = Vec::new();
+        message.append(format, &mut text);
+        message.append(format, &mut text);
+        assert_eq!(text, expected.repeat(2));
     }
 
-    #[tokio::test]
-    async fn bodies_are_printed_byte_for_byte() {
-        check(Format::Body, b"a\0\xff", b"a\0\xff\n").await;
-        check(Format::TopicAndBody, b"a", b"orders | a\n").await;
+    #[test]
+    fn bodies_are_printed_byte_for_byte() {
+        check(Format::Body, b"a\0\xff", b"a\0\xff\n");
+        check(Format::TopicAndBody, b"a", b"orders | a\n");
     }
 
-    #[tokio::test]
-    async fn json_has_the_body_as_text_if_it_is_text() {
+    #[test]
+    fn json_has_the_body_as_text_if_it_is_text() {
         let head = r#"{"topic":"orders","id":"0000000000000007","timestamp":1700000000000000001,"attempts":2,"#;
         let line = |tail: &str| format!("{head}{tail}\n").into_bytes();
-        check(
-            Format::Json,
-            b"say \"hi\"",
-            &line(r#""body":"say \"hi\""}"#),
-        )
-        .await;
-        check(Format::Json, b"\xff\0", &line(r#""body_base64":"/wA="}"#)).await;
+        let text = line(r#""body":"say \"hi\""}"#);
+        check(Format::Json, b"say \"hi\"", &text);
+        check(Format::Json, b"\xff\0", &line(r#""body_base64":"/wA="}"#));
     }
 }

@@ -1,26 +1,23 @@
-use std::future::pending;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use client::connection::Address;
-use client::wire::Command;
+use client::producer::Producer;
+use tokio::io::AsyncWrite;
+use tokio::sync::Mutex;
 
 use super::*;
 use crate::cluster::{Cluster, Settings};
-use crate::connect::connect;
 
 /// A cluster whose topic `orders` holds these messages.
-async fn cluster(bodies: &[&str]) -> Cluster {
+async fn cluster(bodies: &[&'static str]) -> Cluster {
     let cluster = Cluster::start(Settings::default()).await.unwrap();
-    let mut producer = connect(cluster.nsqd_tcp_address(), "test").await.unwrap();
-    let topic = topic();
+    let address = cluster.nsqd_tcp_address().to_string();
+    let producer = Producer::connect(&address).await.unwrap();
     for body in bodies {
-        let topic = topic.as_name();
-        let body = body.as_bytes();
-        producer
-            .request(&Command::Publish { topic, body })
-            .await
-            .unwrap();
+        producer.publish(&topic(), *body).await.unwrap();
     }
     cluster
 }
@@ -29,15 +26,29 @@ fn topic() -> TopicName {
     TopicName::parse("orders").unwrap()
 }
 
-async fn tail<W: AsyncWrite + Unpin>(address: &Address, count: u64, to: W) -> Result<(), Error> {
-    let channel = ChannelName::parse("test").unwrap();
-    let tail = Tail {
-        subscription: Subscription::open(address, &topic(), &channel).await?,
-        output: Output::new(to, topic(), Format::Body),
+fn sources(address: &Address) -> Sources {
+    Sources {
+        nsqd_tcp_address: vec![address.clone()],
+        ..Sources::default()
+    }
+}
+
+fn job(address: &Address, count: u64) -> Job {
+    Job {
+        name: "test",
+        topics: vec![topic()],
+        channel: ChannelName::parse("test").unwrap(),
+        count: NonZeroU64::new(count),
+        format: Format::Body,
         max_in_flight: 2,
-        remaining: Some(count),
-    };
-    tail.run(pending()).await
+        sources: sources(address),
+        link: Link::default(),
+    }
+}
+
+async fn tail<W: AsyncWrite + Unpin>(address: &Address, count: u64, to: W) -> Result<(), Error> {
+    let to = Mutex::new(to);
+    job(address, count).print(topic(), &to, Stop::new()).await
 }
 
 #[tokio::test]
@@ -85,17 +96,45 @@ async fn what_a_closed_pipe_did_not_take_goes_to_the_next() {
 
 #[tokio::test]
 async fn a_signal_ends_it_cleanly() {
-    let cluster = cluster(&[]).await;
-    let channel = random_channel();
-    let address = cluster.nsqd_tcp_address();
-    let tail = Tail {
-        subscription: Subscription::open(address, &topic(), &channel)
-            .await
-            .unwrap(),
-        output: Output::new(Vec::new(), topic(), Format::Body),
-        max_in_flight: 2,
-        remaining: None,
+    let cluster = cluster(&["a"]).await;
+    let (stop, printed) = (Stop::new(), Mutex::new(Vec::new()));
+    let job = job(cluster.nsqd_tcp_address(), 0);
+    let asks = async {
+        while printed.lock().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        stop.ask();
     };
-    tail.run(async {}).await.unwrap();
+    let (ended, ()) = tokio::join!(job.print(topic(), &printed, stop.clone()), asks);
+    ended.unwrap();
+    assert_eq!(printed.into_inner(), b"a\n");
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backlog_is_what_no_channel_has_got() {
+    let cluster = cluster(&["a"]).await;
+    let known = Sources {
+        lookupd_http_address: vec![cluster.lookupd_http_address().to_owned()],
+        ..Sources::default()
+    };
+    let registered = async {
+        while backlog(&known, &[], &topic()).await != Backlog::Waiting {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let registered = tokio::time::timeout(Duration::from_secs(10), registered).await;
+    registered.expect("nsqlookupd comes to know the topic");
+    let new = TopicName::parse("new").unwrap();
+    assert_eq!(backlog(&known, &[], &new).await, Backlog::None);
+    // Its HTTP API is on some port.
+    let named = sources(cluster.nsqd_tcp_address());
+    let found = backlog(&named, &[], &topic()).await;
+    assert!(matches!(found, Backlog::Unknown(_)), "{found:?}");
+
+    tail(cluster.nsqd_tcp_address(), 1, Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(backlog(&known, &[], &topic()).await, Backlog::None);
     cluster.stop().await.unwrap();
 }

@@ -4,19 +4,19 @@ use client::connection::{Address, ConnectOptions, Connection};
 
 use crate::error::Error;
 
-/// The flag that every command which talks to an nsqd has.
+/// The flag of what is measured.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Nsqd {
+pub(super) struct Nsqd {
     /// nsqd to talk to: host:port, or the path of a unix socket
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4150")]
-    pub(crate) nsqd_tcp_address: Address,
+    pub(super) nsqd_tcp_address: Address,
 }
 
-/// Connects; `tool` is what nsqd shows as the user agent.
-pub(crate) async fn connect(address: &Address, tool: &str) -> Result<Connection, Error> {
+/// Connects once.
+pub(super) async fn connect(address: &Address) -> Result<Connection, Error> {
     let mut options = ConnectOptions::default();
     let library = options.identify.user_agent.take().unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
-    options.identify.user_agent = Some(format!("{tool}/{version} {library}"));
+    options.identify.user_agent = Some(format!("nsq_bench/{version} {library}"));
     Ok(Connection::connect(address, &options).await?)
 }

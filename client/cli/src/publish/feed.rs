@@ -1,14 +1,16 @@
-//! Publishing: commands go out while their `OK`s come in, up to a window of commands apart.
+//! The one loop: lines become batches, batches leave, and their outcomes are counted, up to a window of batches behind.
 
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use client::connection::{Connection, ConnectionError, Reader, Writer, is_heartbeat};
-use client::wire::{Command, Frame, OK, TopicName};
+use client::producer::{Producer, PublishError};
+use client::wire::TopicName;
 
-use super::batch::{About, Batch};
+use super::batch::Batch;
+use super::failure::Failure;
+use super::in_flight::InFlight;
 use super::input::Chunks;
 use super::lines::{Line, Lines};
 use super::pace::Pace;
@@ -16,52 +18,54 @@ use super::progress::Progress;
 use super::{Options, Summary};
 use crate::error::Error;
 
-/// No further command is written while this much waits to be sent.
-const UNSENT_BYTES_MAX: usize = 1024 * 1024;
+/// No further batch leaves while so many bytes are not confirmed.
+const UNCONFIRMED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// One connection that publishes lines.
-pub(super) struct Publisher {
-    reader: Reader,
-    writer: Writer,
+/// How long batches may take that are on their way when one has failed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Lines on their way to producers, each of which gets all of them.
+pub(super) struct Feed {
+    producers: Vec<Producer>,
     topic: TopicName,
     options: Options,
     progress: Progress,
     lines: Lines,
     pace: Pace,
-    /// Lines that will leave in the next command.
+    /// Lines that will leave in the next batch.
     batch: Option<Batch>,
-    /// Commands without an `OK` yet, oldest first.
-    unconfirmed: VecDeque<About>,
+    /// Oldest first.
+    unconfirmed: VecDeque<InFlight>,
+    /// Bodies in them.
+    unconfirmed_bytes: usize,
     /// Whether more may be read.
     input_open: bool,
     /// Why the input ended early; told once what was before it is confirmed.
     input_error: Option<Error>,
+    failure: Option<Failure>,
     summary: Summary,
-    /// Number of the last line confirmed.
-    confirmed_line: u64,
 }
 
-impl Publisher {
+impl Feed {
     pub(super) fn new(
-        connection: Connection,
+        producers: Vec<Producer>,
         topic: TopicName,
         options: Options,
         progress: Progress,
-    ) -> Publisher {
-        let (reader, writer) = connection.split();
-        Publisher {
-            reader,
-            writer,
+    ) -> Feed {
+        Feed {
+            producers,
             topic,
             progress,
             lines: Lines::new(options.delimiter.clone(), options.max_msg_size),
             pace: Pace::new(options.rate),
             batch: None,
             unconfirmed: VecDeque::new(),
+            unconfirmed_bytes: 0,
             input_open: true,
             input_error: None,
+            failure: None,
             summary: Summary::default(),
-            confirmed_line: 0,
             options,
         }
     }
@@ -75,16 +79,13 @@ impl Publisher {
         let mut stop = pin!(stop);
         let mut stopping = false;
         loop {
-            self.write_batches(Instant::now());
+            self.send_batches(Instant::now());
             if self.is_done() {
                 break;
             }
             let wake_at = self.wake_at(Instant::now());
             tokio::select! {
-                frame = self.reader.next_frame() => self.take(frame)?,
-                flushed = self.writer.flush(), if self.writer.unsent_bytes() > 0 => {
-                    flushed.map_err(|cause| self.lost(cause))?;
-                }
+                outcome = oldest(&mut self.unconfirmed) => self.settle(outcome),
                 chunk = chunks.recv(), if self.wants_input() => self.read(chunk, stopping),
                 () = sleep_until(wake_at) => {}
                 () = &mut stop, if !stopping => {
@@ -94,12 +95,15 @@ impl Publisher {
                 }
             }
         }
+        if let Some(failure) = self.failure {
+            return Err(failure.into_error(self.summary.messages));
+        }
         self.summary.skipped = self.lines.skipped();
         self.input_error.map_or(Ok(self.summary), Err)
     }
 
-    /// Moves lines into batches and full batches into the writer, as far as window and pace allow.
-    fn write_batches(&mut self, now: Instant) {
+    /// Moves lines into batches and full batches to the producers, as far as window and pace allow.
+    fn send_batches(&mut self, now: Instant) {
         loop {
             while !self.batch_is_full() {
                 let Some(line) = self.next_line() else { break };
@@ -108,21 +112,22 @@ impl Publisher {
                     None => self.batch = Some(Batch::open(line, now)),
                 }
             }
-            if !self.batch_is_due(now) || !self.may_write() || self.pace.wait_until(now).is_some() {
+            if !self.batch_is_due(now) || !self.may_send() || self.pace.wait_until(now).is_some() {
                 return;
             }
             let Some(batch) = self.batch.take() else {
                 return;
             };
             let defer = self.options.defer.map(|delay| delay.0);
-            let about = batch.write(&mut self.writer, self.topic.as_name(), defer);
-            self.pace.sent(about.messages, now);
-            self.unconfirmed.push_back(about);
+            let sent = InFlight::start(&self.producers, &self.topic, batch, defer);
+            self.pace.sent(sent.about.messages, now);
+            self.unconfirmed_bytes += sent.about.bytes;
+            self.unconfirmed.push_back(sent);
         }
     }
 
     fn next_line(&mut self) -> Option<Line> {
-        if self.input_error.is_some() {
+        if self.input_error.is_some() || self.failure.is_some() {
             return None;
         }
         self.lines.next().unwrap_or_else(|too_long| {
@@ -155,24 +160,21 @@ impl Publisher {
         Some(batch.opened_at + self.options.linger.0)
     }
 
-    fn may_write(&self) -> bool {
+    fn may_send(&self) -> bool {
         self.unconfirmed.len() < self.options.window as usize
-            && self.writer.unsent_bytes() < UNSENT_BYTES_MAX
+            && self.unconfirmed_bytes < UNCONFIRMED_BYTES_MAX
     }
 
     /// When there is something to do without anything happening; `None` is never.
     fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let linger_until = self.linger_until().filter(|_| self.may_write())?;
+        let linger_until = self.linger_until().filter(|_| self.may_send())?;
         let due_at = if self.batch_is_due(now) {
             now
         } else {
             linger_until
         };
-        Some(
-            self.pace
-                .wait_until(now)
-                .map_or(due_at, |at| at.max(due_at)),
-        )
+        let paced_at = self.pace.wait_until(now);
+        Some(paced_at.map_or(due_at, |at| at.max(due_at)))
     }
 
     fn wants_input(&self) -> bool {
@@ -180,10 +182,7 @@ impl Publisher {
     }
 
     fn is_done(&self) -> bool {
-        !self.input_open
-            && self.batch.is_none()
-            && self.unconfirmed.is_empty()
-            && self.writer.unsent_bytes() == 0
+        !self.input_open && self.batch.is_none() && self.unconfirmed.is_empty()
     }
 
     fn read(&mut self, chunk: Option<Result<Bytes, Error>>, stopping: bool) {
@@ -205,59 +204,43 @@ impl Publisher {
         }
     }
 
-    fn take(&mut self, frame: Result<Frame, ConnectionError>) -> Result<(), Error> {
-        match frame {
-            Ok(frame) if is_heartbeat(&frame) => self.writer.write(&Command::Nop),
-            Ok(Frame::Response(data)) if *data == *OK => return self.confirm(),
-            Ok(Frame::Error(error)) => return Err(self.refused(error.to_string())),
-            Ok(Frame::UnknownError(text)) => {
-                return Err(self.refused(String::from_utf8_lossy(&text).into_owned()));
+    /// Takes the outcome of the oldest batch.
+    fn settle(&mut self, outcome: Result<(), PublishError>) {
+        let settled = self.unconfirmed.pop_front();
+        let about = settled.expect("an outcome is that of a batch").about;
+        self.unconfirmed_bytes -= about.bytes;
+        match (outcome, &mut self.failure) {
+            (Err(error), Some(failure)) => failure.extend(about, &error),
+            (Err(error), None) => {
+                self.failure = Some(Failure::new(about, &error, &self.producers));
+                self.give_up();
             }
-            Ok(_) => return Err(self.lost(ConnectionError::Unexpected("a frame of a consumer"))),
-            Err(cause) => return Err(self.lost(cause)),
-        }
-        Ok(())
-    }
-
-    fn confirm(&mut self) -> Result<(), Error> {
-        let Some(about) = self.unconfirmed.pop_front() else {
-            return Err(self.lost(ConnectionError::Unexpected("an OK to nothing")));
-        };
-        self.summary.messages += about.messages;
-        self.summary.bytes += about.bytes as u64;
-        self.confirmed_line = about.last_line;
-        // Bodies, and about one byte of delimiter for each line.
-        let input_bytes = self.summary.bytes + about.last_line;
-        self.progress.confirmed(input_bytes, self.summary.messages);
-        Ok(())
-    }
-
-    /// The oldest command was refused, and nsqd carries out none behind it.
-    fn refused(&self, text: String) -> Error {
-        let cause = ConnectionError::Refused(text);
-        match self.unconfirmed.front() {
-            Some(about) => self.unpublished(about.lines(), cause),
-            None => self.lost(cause),
-        }
-    }
-
-    /// The connection is gone; what became of unconfirmed commands nobody knows.
-    fn lost(&self, cause: ConnectionError) -> Error {
-        let lines = match (self.unconfirmed.front(), self.unconfirmed.back()) {
-            (Some(first), Some(last)) => {
-                format!("lines {} to {} perhaps", first.first_line, last.last_line)
+            (Ok(()), failure) => {
+                failure.iter_mut().for_each(Failure::followed);
+                self.summary.messages += about.messages;
+                self.summary.bytes += about.bytes as u64;
+                // Bodies, and about one byte of delimiter for each line.
+                let input_bytes = self.summary.bytes + about.last_line;
+                self.progress.confirmed(input_bytes, self.summary.messages);
             }
-            _ => format!("lines after {}", self.confirmed_line),
-        };
-        self.unpublished(lines, cause)
+        }
     }
 
-    fn unpublished(&self, lines: String, cause: ConnectionError) -> Error {
-        Error::Unpublished {
-            lines,
-            cause,
-            confirmed: self.summary.messages,
+    /// Takes no further lines, and lets those on their way arrive, but not for long.
+    fn give_up(&mut self) {
+        self.input_open = false;
+        self.batch = None;
+        for producer in &self.producers {
+            tokio::spawn(producer.clone().shutdown(PATIENCE));
         }
+    }
+}
+
+/// The outcome of the oldest batch; never without one. Cancel safe.
+async fn oldest(unconfirmed: &mut VecDeque<InFlight>) -> Result<(), PublishError> {
+    match unconfirmed.front_mut() {
+        Some(batch) => batch.outcome().await,
+        None => std::future::pending().await,
     }
 }
 
