@@ -234,6 +234,8 @@ impl Link {
 
     fn carry_out(&mut self) {
         self.lingering = false;
+        // A count that was lowered before holds for the room that the answers make.
+        self.send_ready();
         let mut orders = std::mem::take(&mut self.orders);
         let session = self.session.clone();
         session.take_orders(&mut orders);
