@@ -1,6 +1,7 @@
-"""Publishes and consumes with pynsq, in one combination of TLS and compression after the other.
+"""Publishes and consumes with pynsq, in one combination of TLS and compression after the other, with AUTH in each.
 
-NSQD_TCP is where nsqd listens, NSQD_CA the PEM file of the authority that has signed its certificate.
+NSQD_TCP is where nsqd listens, NSQD_CA the PEM file of the authority that has signed its certificate, and
+NSQD_SECRET what it is told to let a client in.
 """
 
 import os
@@ -51,9 +52,10 @@ def exchange(topic, layers):
         message_handler=received,
         nsqd_tcp_addresses=[address],
         max_in_flight=50,
+        auth_secret=os.environ["NSQD_SECRET"],
         **layers,
     )
-    writer = nsq.Writer([address], **layers)
+    writer = nsq.Writer([address], auth_secret=os.environ["NSQD_SECRET"], **layers)
     loop.call_later(0.05, publish)
     timeout = loop.call_later(PATIENCE_SECONDS, loop.stop)
     loop.start()

@@ -7,7 +7,7 @@
 //! | | daemons | disturbance |
 //! | --- | --- | --- |
 //! | | one nsqd | nsqd is stopped cleanly, and started again on the same ports |
-//! | `--layers` | one nsqd with TLS, by an authority whose file `NSQD_CA` names | none |
+//! | `--layers` | one nsqd with TLS, by an authority whose file `NSQD_CA` names, and AUTH with the secret in `NSQD_SECRET` | none |
 //! | `--discovery` | three nsqds, two nsqlookupds | the same, while one nsqlookupd is dead |
 #![allow(clippy::print_stdout, reason = "a command that reports what happens")]
 
@@ -17,9 +17,13 @@ use std::net::SocketAddr;
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
+use tests::authd::{Authd, Reply};
 use tests::certificates::Certificates;
 use tests::daemon::Nsqd;
 use tests::lookupd::Lookupd;
+
+/// What the client program says to be let in.
+const SECRET: &str = "sesame";
 
 #[derive(Parser)]
 #[command(about = "Runs a client program against real daemons")]
@@ -27,7 +31,7 @@ struct Arguments {
     /// Three nsqds, which consumers find through two nsqlookupds; otherwise one nsqd.
     #[arg(long)]
     discovery: bool,
-    /// One nsqd with a certificate, for a program that tries TLS and compression.
+    /// One nsqd with a certificate and AUTH, for a program that tries TLS and compression.
     #[arg(long, conflicts_with = "discovery")]
     layers: bool,
     /// The program and its arguments.
@@ -38,7 +42,13 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let certificates = arguments.layers.then(Certificates::new);
-    let mut daemons = Daemons::start(arguments.discovery, certificates.as_ref());
+    let authd = arguments.layers.then(|| Authd::start(Reply::all()));
+    let mut flags: Vec<_> = certificates
+        .iter()
+        .flat_map(|files| files.flags("server"))
+        .collect();
+    flags.extend(authd.as_ref().map(Authd::flag));
+    let mut daemons = Daemons::start(arguments.discovery, flags);
     let mut command = Command::new(&arguments.program[0]);
     command
         .args(&arguments.program[1..])
@@ -47,6 +57,7 @@ fn main() -> ExitCode {
     daemons.tell(&mut command);
     if let Some(certificates) = &certificates {
         command.env("NSQD_CA", certificates.path("ca.pem"));
+        command.env("NSQD_SECRET", SECRET);
     }
     let mut client = command.spawn().expect("the client program can be started");
     let mut disturbances = 0;
@@ -62,6 +73,11 @@ fn main() -> ExitCode {
     let status = client.wait().expect("a child can be waited for");
     if !arguments.layers && status.success() {
         assert_eq!(disturbances, 1, "the client asks for one restart");
+    }
+    if let Some(authd) = &authd {
+        let told = format!("secret={SECRET}&");
+        let is_told = |request: &String| request.contains(&told);
+        assert!(authd.requests().iter().any(is_told), "the client says AUTH");
     }
     if status.success() {
         return ExitCode::SUCCESS;
@@ -79,11 +95,11 @@ struct Daemons {
 }
 
 impl Daemons {
-    fn start(discovery: bool, certificates: Option<&Certificates>) -> Self {
+    /// Starts them; each nsqd gets these flags too.
+    fn start(discovery: bool, mut flags: Vec<String>) -> Self {
         let (lookupds, nsqds) = if discovery { (2, 3) } else { (0, 1) };
         let lookupds: Vec<_> = (0..lookupds).map(|_| Lookupd::start()).collect();
-        let mut flags: Vec<_> = lookupds.iter().map(Lookupd::flag).collect();
-        flags.extend(certificates.iter().flat_map(|files| files.flags("server")));
+        flags.extend(lookupds.iter().map(Lookupd::flag));
         flags.push("--mem-queue-size=1000".to_owned());
         flags.push("--broadcast-address=127.0.0.1".to_owned());
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
