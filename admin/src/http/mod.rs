@@ -116,7 +116,14 @@ fn routes() -> Router<Admin> {
 }
 
 async fn handle(admin: Arc<Admin>, request: Request) -> Result<Response, HttpError> {
-    Ok(answer(&admin, request).await)
+    let headers = request.headers().clone();
+    let is_read = *request.method() == Method::GET;
+    let response = answer(&admin, request).await;
+    Ok(if is_read {
+        response.economical(&headers)
+    } else {
+        response
+    })
 }
 
 async fn answer(admin: &Admin, request: Request) -> Response {

@@ -23,12 +23,14 @@
 //! | [`Router`] | which handler; the answers 404, 405, OPTIONS and redirects of the reference |
 //! | [`Request`] | query and body, each checked as it is asked for |
 //! | [`Response`], [`HttpError`] | bodies and headers in the form that NSQ's tools expect |
+//! | `economy.rs` | what a client has already, or takes compressed: [`Response::economical`] |
 //! | [`serve`], [`Limits`] | connections: deadlines, sizes, panics, the end |
 
 mod body;
 mod connection;
 mod cross_site;
 mod deadline;
+mod economy;
 mod request;
 mod response;
 mod router;
