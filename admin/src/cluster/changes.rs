@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 
 use super::round::{self, Kind, Round};
-use super::upstream::UpstreamError;
+use super::upstream::{Upstream, UpstreamError};
 use super::{Cluster, ClusterError, Node, Warnings, escaped};
 
 /// Something to be done.
@@ -155,7 +155,7 @@ impl Cluster {
 
     /// Posts to every nsqlookupd. One that does not know what is to be deleted has nothing to do.
     async fn on_lookupds(&self, path: &str) -> Result<Done, ClusterError> {
-        let mut round = self.post(self.lookupds(), path).await;
+        let mut round = post(&self.upstream, self.lookupds(), path).await;
         round.forgive(is_absent);
         if round.failures.is_empty() {
             return Ok(Done::default());
@@ -177,7 +177,8 @@ impl Cluster {
         }
         let names = nodes.iter().map(Node::name).collect();
         let addresses = nodes.into_iter().map(|node| node.http_address);
-        let mut round = self.post(addresses.collect(), &object.path(verb)).await;
+        let path = object.path(verb);
+        let mut round = post(&self.to_nodes(), addresses.collect(), &path).await;
         if round.answers.is_empty() && round.failures.iter().all(is_absent) {
             return Err(object.not_found());
         }
@@ -190,14 +191,14 @@ impl Cluster {
             warnings,
         })
     }
+}
 
-    async fn post(&self, addresses: Vec<String>, path: &str) -> Round<String, ()> {
-        round::ask_each(addresses, |address: String| {
-            let (upstream, path) = (self.upstream.clone(), path.to_owned());
-            async move { upstream.post(&address, &path, Bytes::new()).await }
-        })
-        .await
-    }
+async fn post(upstream: &Upstream, addresses: Vec<String>, path: &str) -> Round<String, ()> {
+    round::ask_each(addresses, |address: String| {
+        let (upstream, path) = (upstream.clone(), path.to_owned());
+        async move { upstream.post(&address, &path, Bytes::new()).await }
+    })
+    .await
 }
 
 /// A topic, or a channel of it.

@@ -70,9 +70,13 @@ impl Cluster {
         let (topic, channel) = (escaped(topic), escaped(channel));
         let path =
             format!("/channel/peek?topic={topic}&channel={channel}&n={count}&offset={offset}");
+        let upstream = self.to_nodes();
         let round = round::ask_each(nodes, |node: Node| {
-            let (upstream, path) = (self.upstream.clone(), path.clone());
-            async move { upstream.get::<Peeked>(&node.http_address, &path).await }
+            let (upstream, path) = (upstream.clone(), path.clone());
+            async move {
+                let told = upstream.get::<Peeked>(&node.http_address, &path).await;
+                told.map_err(UpstreamError::of_peek)
+            }
         });
         let (told, more) = round.await.at_least_one(Kind::Nsqd)?;
         warnings.extend(more);
@@ -102,7 +106,7 @@ impl Cluster {
         for node in nodes {
             let body = publication.body.clone();
             let question = Question::new(Method::POST, &node.http_address, &path, body);
-            match self.upstream.ask(question).await {
+            match self.to_nodes().ask(question).await {
                 Ok(_) => {
                     warnings.extend(failures.into());
                     return Ok((node.name(), warnings));

@@ -44,12 +44,16 @@ pub(crate) use round::{Failures, Warnings};
 use round::{Kind, Round};
 use upstream::{Upstream, UpstreamError};
 
+use crate::cidr::Cidr;
 use crate::options::{Options, Sources};
 
 /// The cluster, as far as the configured addresses know it.
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
+    /// Asks the configured addresses.
     upstream: Upstream,
+    /// Where announced nodes are connected to; if empty, everywhere.
+    producer_ranges: Arc<[Cidr]>,
     /// Shared by all that ask; nsqlookupds can be changed while nsqadmin runs.
     sources: Arc<RwLock<Sources>>,
 }
@@ -78,6 +82,7 @@ impl Cluster {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             upstream: Upstream::new(options),
+            producer_ranges: options.producer_ranges.as_slice().into(),
             sources: Arc::new(RwLock::new(options.sources.clone())),
         }
     }
@@ -86,7 +91,16 @@ impl Cluster {
     pub(crate) fn asking_through(&self, upstream: Upstream) -> Self {
         Self {
             upstream,
+            producer_ranges: Arc::clone(&self.producer_ranges),
             sources: Arc::clone(&self.sources),
+        }
+    }
+
+    /// What asks nodes: those that were configured wherever they are, those that were announced only where that is allowed.
+    pub(crate) fn to_nodes(&self) -> Upstream {
+        match self.sources() {
+            Sources::Lookupds(_) => self.upstream.only_to(&self.producer_ranges),
+            Sources::Nsqds(_) => self.upstream.clone(),
         }
     }
 
@@ -334,8 +348,9 @@ impl Cluster {
     where
         T: serde::de::DeserializeOwned + Send + 'static,
     {
+        let upstream = self.to_nodes();
         round::ask_each(nodes, |node: Node| {
-            let (upstream, path) = (self.upstream.clone(), path.to_owned());
+            let (upstream, path) = (upstream.clone(), path.to_owned());
             async move { upstream.get(&node.http_address, &path).await }
         })
         .await

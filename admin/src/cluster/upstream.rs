@@ -3,9 +3,9 @@
 //! A node that wants TLS says so: 403 with an `https_port`. The request is then repeated there.
 //!
 //! Addresses come from flags and from what nsqds say of themselves. Whatever they are, link-local ones are not connected
-//! to: that is where clouds keep their credentials.
+//! to: that is where clouds keep their credentials. Nodes that were only announced may be held to ranges of addresses.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -31,7 +31,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::model::host_port;
-use crate::cidr::is_link_local;
+use crate::cidr::{Cidr, is_link_local};
 use crate::options::Options;
 
 /// Asks nodes, a bounded number at a time. Clones share the bound.
@@ -42,6 +42,8 @@ pub(crate) struct Upstream {
     /// One for each request under way, so that neither sockets nor answers in memory grow without end.
     permits: Arc<Semaphore>,
     tls: Option<Arc<ClientConfig>>,
+    /// Nothing else is connected to; empty for everything.
+    ranges: Arc<[Cidr]>,
 }
 
 /// What is sent, and where to.
@@ -83,6 +85,8 @@ pub(crate) enum Fault {
     Resolve(io::Error),
     #[error("link-local addresses are not connected to")]
     LinkLocal,
+    #[error("its address is in no --producer-allow-cidr")]
+    NotAllowed,
     #[error("cannot connect: {0}")]
     Connect(io::Error),
     #[error("no connection within {0:?}")]
@@ -100,6 +104,8 @@ pub(crate) enum Fault {
         /// Where the node would have it, if it only speaks TLS.
         https_port: Option<u16>,
     },
+    #[error("PEEK_DISABLED: the node runs without --enable-peek")]
+    PeekDisabled,
     #[error("TLS failed: {0}")]
     Tls(io::Error),
     #[error("the node wants TLS, and there are no authorities to trust")]
@@ -124,11 +130,21 @@ impl UpstreamError {
             Fault::Address
                 | Fault::Resolve(_)
                 | Fault::LinkLocal
+                | Fault::NotAllowed
                 | Fault::Connect(_)
                 | Fault::ConnectTimeout(_)
                 | Fault::Tls(_)
                 | Fault::NoTls
         )
+    }
+
+    /// The same, where peek was asked for: a node that does not know the path does not allow it.
+    pub(super) fn of_peek(mut self) -> Self {
+        let is_unknown = matches!(&self.fault, Fault::Status { status: StatusCode::NOT_FOUND, message, .. } if message == "NOT_FOUND");
+        if is_unknown {
+            self.fault = Fault::PeekDisabled;
+        }
+        self
     }
 
     /// What went wrong, without saying where.
@@ -144,6 +160,7 @@ impl Upstream {
             request_timeout: options.http_client_request_timeout,
             permits: Arc::new(Semaphore::new(REQUESTS_MAX)),
             tls: options.tls.clone(),
+            ranges: Arc::default(),
         }
     }
 
@@ -154,6 +171,15 @@ impl Upstream {
             request_timeout: options.http_client_request_timeout.min(timeout),
             permits: Arc::new(Semaphore::new(requests_max)),
             tls: options.tls.clone(),
+            ranges: Arc::default(),
+        }
+    }
+
+    /// The same, but nothing outside of these ranges is connected to, if there are any.
+    pub(crate) fn only_to(&self, ranges: &Arc<[Cidr]>) -> Self {
+        Self {
+            ranges: Arc::clone(ranges),
+            ..self.clone()
         }
     }
 
@@ -242,7 +268,11 @@ impl Upstream {
             let found = tokio::net::lookup_host(address).await;
             let found: Vec<SocketAddr> = found.map_err(Fault::Resolve)?.collect();
             let mut fault = Fault::LinkLocal;
-            for address in found.into_iter().filter(|found| !is_link_local(found.ip())) {
+            for address in found {
+                if let Err(refusal) = self.check(address.ip()) {
+                    fault = refusal;
+                    continue;
+                }
                 match TcpStream::connect(address).await {
                     Ok(stream) => return Ok(stream),
                     Err(error) => fault = Fault::Connect(error),
@@ -252,6 +282,16 @@ impl Upstream {
         };
         let in_time = timeout(self.connect_timeout, connect).await;
         in_time.unwrap_or(Err(Fault::ConnectTimeout(self.connect_timeout)))
+    }
+
+    /// Whether this address may be connected to.
+    fn check(&self, address: IpAddr) -> Result<(), Fault> {
+        if is_link_local(address) {
+            return Err(Fault::LinkLocal);
+        }
+        let is_allowed =
+            self.ranges.is_empty() || self.ranges.iter().any(|range| range.contains(address));
+        is_allowed.then_some(()).ok_or(Fault::NotAllowed)
     }
 }
 

@@ -14,6 +14,7 @@ pub const DAEMON: Daemon = Daemon {
         ("admin-user", Some("admin_users")),
         ("allowed-host", Some("allowed_hosts")),
         ("trusted-proxy", Some("trusted_proxies")),
+        ("producer-allow-cidr", Some("producer_allow_cidrs")),
         ("verbose", None),
     ],
 };
@@ -111,6 +112,10 @@ pub struct Flags {
     /// Range of addresses from which --acl-http-header is believed, repeatable: 127.0.0.1/8.
     #[arg(long)]
     pub trusted_proxy: Vec<String>,
+    /// Range of addresses that nsqds which nsqlookupds announce are connected to at, repeatable: 10.0.0.0/8;
+    /// without any, all but link-local ones.
+    #[arg(long)]
+    pub producer_allow_cidr: Vec<String>,
 
     /// Time between two looks at every nsqd, 100ms to 1m; history and alerts are made of them.
     #[arg(long, default_value = "2s")]

@@ -49,6 +49,8 @@ pub struct Options {
     pub admin_users: Vec<String>,
     /// Whose word on the user's name is believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Where announced nodes are connected to; if empty, everywhere.
+    pub producer_ranges: Vec<Cidr>,
     /// Who may use `/config`; `None` for everybody.
     pub allow_config_from_cidr: Option<Cidr>,
     /// Names in `Host` that are ours, in lower case, besides addresses, `localhost` and the host's name.
@@ -98,8 +100,6 @@ impl Options {
     ///
     /// The first flag that is out of range, or names a file that cannot be used.
     pub fn check(flags: Flags) -> Result<Self, OptionsError> {
-        let trusted = flags.trusted_proxy.iter();
-        let trusted = trusted.filter_map(|range| cidr("trusted-proxy", range).transpose());
         let allowed_hosts = flags.allowed_host.iter();
         Ok(Self {
             config: config::values(&flags),
@@ -140,7 +140,8 @@ impl Options {
                 not_allowed("acl-http-header", &flags.acl_http_header, allowed)
             })?,
             allow_config_from_cidr: cidr("allow-config-from-cidr", &flags.allow_config_from_cidr)?,
-            trusted_proxies: trusted.collect::<Result<_, _>>()?,
+            trusted_proxies: cidrs("trusted-proxy", &flags.trusted_proxy)?,
+            producer_ranges: cidrs("producer-allow-cidr", &flags.producer_allow_cidr)?,
             allowed_hosts: allowed_hosts
                 .map(|host| host.to_ascii_lowercase())
                 .collect(),
@@ -237,6 +238,14 @@ fn cidr(flag: &'static str, given: &str) -> Result<Option<Cidr>, OptionsError> {
     range
         .map(Some)
         .map_err(|_| not_allowed(flag, given, "a range such as 127.0.0.1/8 or fd00::/8"))
+}
+
+/// The ranges of addresses given; empty ones are none.
+fn cidrs(flag: &'static str, given: &[String]) -> Result<Vec<Cidr>, OptionsError> {
+    let ranges = given
+        .iter()
+        .filter_map(|range| cidr(flag, range).transpose());
+    ranges.collect()
 }
 
 fn endpoint(given: &str) -> Result<Option<Uri>, OptionsError> {

@@ -98,6 +98,7 @@ fn wrong_values_are_refused_with_what_is_allowed() {
         ("--http-client-request-timeout=0s", "above 0"),
         ("--allow-config-from-cidr=10.0.0.0", "range"),
         ("--trusted-proxy=10.0.0.0/99", "range"),
+        ("--producer-allow-cidr=10.0.0.0", "range"),
         ("--acl-http-header=a b", "header"),
         ("--graphite-url=graphite", "http://"),
         ("--proxy-graphite=true", "--graphite-url"),

@@ -38,9 +38,8 @@ pub(crate) async fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut sampler = Sampler {
-        upstream: upstream(&options),
+        cluster: cluster.asking_through(upstream(&options)),
         roster_ticks: roster_ticks(options.sample_interval),
-        cluster,
         roster: Roster::default(),
         counters: HashMap::new(),
         judge: Judge::default(),
@@ -75,7 +74,7 @@ fn roster_ticks(interval: Duration) -> u64 {
 }
 
 struct Sampler {
-    upstream: Upstream,
+    /// Asked in the sampler's own way.
     cluster: Cluster,
     roster: Roster,
     /// Ticks from one question for the nodes to the next.
@@ -162,9 +161,9 @@ impl Sampler {
     }
 
     fn ask(&self, nodes: Vec<Node>) -> JoinSet<(Node, Instant, Result<NodeStats, UpstreamError>)> {
-        let mut asking = JoinSet::new();
+        let (mut asking, upstream) = (JoinSet::new(), self.cluster.to_nodes());
         for node in nodes {
-            let upstream = self.upstream.clone();
+            let upstream = upstream.clone();
             asking.spawn(async move {
                 let answer = upstream.get(&node.http_address, STATS).await;
                 (node, Instant::now(), answer)

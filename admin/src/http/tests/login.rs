@@ -7,7 +7,7 @@ use crate::session::hash_password;
 use crate::testing::{Answer, request, request_with};
 
 /// A world with a password file of one user for each role, whose passwords are their names.
-async fn world(flags: &[&str]) -> (World, tempfile::NamedTempFile) {
+pub(super) async fn world(flags: &[&str]) -> (World, tempfile::NamedTempFile) {
     let file = tempfile::NamedTempFile::new().unwrap();
     let lines =
         ["read-only", "publisher", "admin"].map(|role| hash_password(role, role, role).unwrap());
@@ -23,7 +23,7 @@ async fn login(world: &World, user: &str, password: &str) -> Answer {
 }
 
 /// The cookie of somebody who has logged in, as browsers send it back.
-async fn cookie(world: &World, user: &str) -> String {
+pub(super) async fn cookie(world: &World, user: &str) -> String {
     let answer = login(world, user, user).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let line = answer

@@ -2,9 +2,12 @@
 
 mod changing;
 mod guarding;
+mod hostile;
 mod login;
 mod messages;
+mod raw;
 mod reading;
+mod routes;
 mod showing;
 mod tls;
 mod watching;
