@@ -3,6 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use tests::certificates::Certificates;
 use tests::daemon::Nsqd;
 use tests::lookupd::Lookupd;
 use tests::{binary, wait};
@@ -238,6 +239,39 @@ fn nodes_are_listed_pinged_configured_and_hidden() {
     );
     assert!(nsqds[0].topic("orders").is_null());
     assert_eq!(lookupd.producers("orders").len(), 1);
+}
+
+#[test]
+fn an_nsqd_that_wants_https_is_asked_there() {
+    let certificates = Certificates::new();
+    certificates.issue("operator", |_| ());
+    let mut flags = certificates.flags("server");
+    flags.push("--tls-client-auth-policy=require-verify".to_owned());
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let nsqd = Nsqd::start(&flags);
+    let address = format!("--nsqd-http-address={}", nsqd.http());
+    let file = |flag: &str, name: &str| format!("--{flag}={}", certificates.path(name).display());
+    let (ca, cert, key) = (
+        file("ca", "ca.pem"),
+        file("cert", "operator.pem"),
+        file("key", "operator.key"),
+    );
+    expect(
+        0,
+        &["topic", "create", "orders", &address, &ca, &cert, &key],
+    );
+    let list = |flags: &[&str]| nsq(&[&["topic", "list", &address], flags].concat());
+    let told = list(&["--insecure", &cert, &key]);
+    assert_eq!(texts(&told).0, "orders\n", "{}", texts(&told).1);
+    for (status, flags) in [
+        (6, &[][..]),
+        (6, &[&*ca]),
+        (6, &[&*cert, &*key]),
+        (1, &["--ca=/nowhere/ca.pem"]),
+        (2, &[&*ca, &*cert]),
+    ] {
+        assert_eq!(list(flags).status.code(), Some(status), "{flags:?}");
+    }
 }
 
 #[test]
