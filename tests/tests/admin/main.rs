@@ -1,6 +1,7 @@
 //! nsqadmin over a live cluster: the real nsqadmin, nsqlookupd and nsqds.
 
 mod cluster;
+mod safety;
 mod secrets;
 
 use serde_json::Value;
