@@ -19,7 +19,6 @@ use super::events::Event;
 use super::flow::Flow;
 use super::message::Message;
 use super::session::{Deadline, LINGER, Order, Session};
-use super::shared::Steering;
 use crate::connection::{ConnectionError, Reader, Writer};
 use crate::wire::{CLOSE_WAIT, Command, ErrorReply, Frame, HEARTBEAT, MessageId};
 
@@ -234,6 +233,7 @@ impl Link {
 
     fn carry_out(&mut self) {
         self.lingering = false;
+        self.obey_stop();
         // A count that was lowered before holds for the room that the answers make.
         self.send_ready();
         let mut orders = std::mem::take(&mut self.orders);
@@ -241,12 +241,13 @@ impl Link {
         session.take_orders(&mut orders);
         if !orders.is_empty() {
             let now = Instant::now();
-            let mut steering = session.shared.lock_steering();
             let mut done = Done::default();
-            for order in orders.drain(..) {
-                self.carry_out_one(order, &mut steering, now, &mut done);
-            }
-            drop(steering);
+            // All at once: what follows from so many answers is looked at once.
+            session.shared.steer(|flow| {
+                for order in orders.drain(..) {
+                    self.carry_out_one(order, flow, now, &mut done);
+                }
+            });
             let counters = &session.shared.counters;
             counters.finished.add(done.finished);
             counters.requeued.add(done.requeued);
@@ -258,21 +259,15 @@ impl Link {
         self.orders = orders;
     }
 
-    fn carry_out_one(
-        &mut self,
-        order: Order,
-        steering: &mut Steering,
-        now: Instant,
-        done: &mut Done,
-    ) {
+    fn carry_out_one(&mut self, order: Order, flow: &mut Flow, now: Instant, done: &mut Done) {
         match order {
             Order::Finish(id) => {
-                self.answered(id, Outcome::Success, steering, now, done);
+                self.answered(id, Outcome::Success, flow, now, done);
                 self.writer.write(&Command::Finish { id });
                 done.finished += 1;
             }
             Order::Requeue { id, delay, outcome } => {
-                self.answered(id, outcome, steering, now, done);
+                self.answered(id, outcome, flow, now, done);
                 self.writer.write(&Command::Requeue { id, delay });
                 done.requeued += 1;
             }
@@ -299,10 +294,7 @@ impl Link {
             }
             Order::Forget(id) => {
                 self.kept_alive.remove(&id);
-                let released = |flow: &mut Flow| {
-                    flow.released(self.session.id, 1, now);
-                };
-                self.session.shared.steer_holding(steering, released);
+                flow.released(self.session.id, 1, now);
             }
         }
     }
@@ -313,18 +305,17 @@ impl Link {
         &mut self,
         id: MessageId,
         outcome: Outcome,
-        steering: &mut Steering,
+        flow: &mut Flow,
         now: Instant,
         done: &mut Done,
     ) {
         if !self.kept_alive.is_empty() {
             self.kept_alive.remove(&id);
         }
-        let (link, shared) = (self.session.id, &self.session.shared);
-        let transition = shared.steer_holding(steering, |flow| flow.answered(link, outcome, now));
+        let transition = flow.answered(self.session.id, outcome, now);
         if transition.is_some() {
             done.transitions.extend(transition);
-            let ready = steering.flow.ready().count(link);
+            let ready = flow.ready().count(self.session.id);
             self.write_ready(ready);
         }
     }
