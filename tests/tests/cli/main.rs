@@ -5,5 +5,6 @@
 )]
 
 mod admin;
+mod pub_tail;
 mod sinks;
 mod top;

@@ -17,7 +17,7 @@ use tests::daemon::Nsqd;
 use tests::{binary, random, wait};
 
 /// A running `nsq`, killed when this value goes.
-struct Nsq(Child);
+pub(super) struct Nsq(pub(super) Child);
 
 impl Nsq {
     fn start(words: &[&str]) -> Nsq {
@@ -29,7 +29,7 @@ impl Nsq {
         Nsq(command.stderr(Stdio::null()).spawn().unwrap())
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
@@ -50,7 +50,7 @@ impl Drop for Nsq {
     }
 }
 
-fn run(program: &Path, words: &[&str], input: &str) -> Output {
+pub(super) fn run(program: &Path, words: &[&str], input: &str) -> Output {
     let mut command = Command::new(program);
     command
         .args(words)
@@ -69,7 +69,7 @@ fn publish(nsqd: &Nsqd, topic: &str, bodies: impl Iterator<Item = String>) -> BT
     bodies.into_iter().collect()
 }
 
-fn create(nsqd: &Nsqd, topic: &str, channel: &str) {
+pub(super) fn create(nsqd: &Nsqd, topic: &str, channel: &str) {
     nsqd.act(&format!("/topic/create?topic={topic}"));
     nsqd.act(&format!("/channel/create?topic={topic}&channel={channel}"));
 }
