@@ -4,13 +4,14 @@
 //! The client waits for each `OK`, so nothing may have arrived before the first handshake: whoever sits in between could
 //! have put it there, to be taken for something that was said in TLS.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use client::tls::ServerConfig;
-use client::transport::Compression;
+use client::transport::{Compression, DamagedStream};
 use client::wire::{ErrorCode, ErrorReply, OK, Settings, put_response};
 use tokio::time::timeout;
 use tracing::{debug, warn};
@@ -93,7 +94,7 @@ impl End {
         let is_damage = error.kind() == io::ErrorKind::InvalidData
             || error
                 .get_ref()
-                .is_some_and(|cause| cause.is::<client::transport::DamagedStream>());
+                .is_some_and(<dyn Error + Send + Sync>::is::<DamagedStream>);
         if is_damage {
             return End::Damaged(error);
         }

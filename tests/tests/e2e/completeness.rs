@@ -256,8 +256,8 @@ fn every_name_is_pushed_to_statsd() {
     nsqd.act("/channel/create?topic=t&channel=c");
     let mut missing: BTreeSet<_> = STATSD.split_whitespace().collect();
     let mut told = String::new();
+    let mut packet = vec![0; 1 << 16];
     while !missing.is_empty() {
-        let mut packet = [0; 1 << 16];
         let length = statsd
             .recv(&mut packet)
             .unwrap_or_else(|error| panic!("{error}: no {missing:?} in {told}"));

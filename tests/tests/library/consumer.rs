@@ -262,13 +262,16 @@ async fn a_drain_under_load_leaves_nothing_in_flight() {
     nsqds[0].await_channel("orders", "billing", "depth", left);
 }
 
+/// A client's connection, and the one made for it.
+type Pair = Arc<(TcpStream, TcpStream)>;
+
 /// Forwards connections, until what it has is frozen: open, and silent for ever.
 struct Proxy {
     address: String,
     connections: Arc<AtomicUsize>,
     forwarding: Arc<Mutex<Vec<JoinHandle<()>>>>,
     /// Frozen connections, which are not closed.
-    kept: Arc<Mutex<Vec<Arc<(TcpStream, TcpStream)>>>>,
+    kept: Arc<Mutex<Vec<Pair>>>,
 }
 
 impl Proxy {
