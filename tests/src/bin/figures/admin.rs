@@ -54,7 +54,7 @@ fn start(nodes: &[SocketAddr]) -> Nsqadmin {
     let mut flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     flags.extend(["--allowed-host=nsqd", "--http-client-request-timeout=1s"]);
     let admin = Nsqadmin::start(&flags);
-    wait::within(Duration::from_secs(60), || {
+    wait::within(Duration::from_mins(1), || {
         let metrics = admin.get("/metrics").body;
         (metric(&metrics, "nsqadmin_samples_total") >= LOOKS).then_some(())
     })
@@ -102,14 +102,19 @@ fn node(number: usize) -> SocketAddr {
         for stream in listener.incoming().flatten() {
             let looks = Arc::clone(&looks);
             // A client that goes away early is no matter.
-            thread::spawn(move || drop(answer(stream, number, address.port(), &looks)));
+            thread::spawn(move || drop(answer(&stream, number, address.port(), &looks)));
         }
     });
     address
 }
 
-fn answer(stream: TcpStream, number: usize, port: u16, looks: &AtomicU64) -> std::io::Result<()> {
-    let mut lines = BufReader::new(&stream);
+fn answer(
+    mut stream: &TcpStream,
+    number: usize,
+    port: u16,
+    looks: &AtomicU64,
+) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream);
     let mut first = String::new();
     lines.read_line(&mut first)?;
     let mut line = String::new();
@@ -124,7 +129,6 @@ fn answer(stream: TcpStream, number: usize, port: u16, looks: &AtomicU64) -> std
         stats(looks.fetch_add(1, Ordering::Relaxed))
     };
     let length = body.len();
-    let mut stream = &stream;
     write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
