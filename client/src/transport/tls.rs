@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, CommonState, ProtocolVersion, ServerConfig};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, Join};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::Transport;
+use super::{ReceiveHalf, SendHalf, Transport};
 use crate::tls::common_name;
 
 /// What a server knows after a handshake.
@@ -43,7 +43,7 @@ impl Transport {
         config: Arc<ClientConfig>,
         server_name: ServerName<'static>,
     ) -> io::Result<Transport> {
-        let below = tokio::io::join(self.receive, self.send);
+        let below = self.below_tls();
         let stream = TlsConnector::from(config).connect(server_name, below);
         Ok(split(stream.await?))
     }
@@ -56,17 +56,26 @@ impl Transport {
         self,
         config: Arc<ServerConfig>,
     ) -> Result<(Transport, Accepted), HandshakeFailed> {
-        let below = tokio::io::join(self.receive, self.send);
+        let below = self.below_tls();
         let accepting = TlsAcceptor::from(config).accept(below).into_fallible();
         let stream = accepting.await.map_err(|(cause, below)| {
             let (receive, send) = below.into_inner();
-            let transport = Transport { receive, send };
+            let transport = Transport::new(receive, send);
             HandshakeFailed { cause, transport }
         })?;
         let accepted = accepted(stream.get_ref().1);
         Ok((split(stream), accepted))
     }
+
+    /// The library asks for 4 KiB at a time.
+    fn below_tls(self) -> Join<BufReader<ReceiveHalf>, SendHalf> {
+        let receive = BufReader::with_capacity(RECEIVE_BYTES, self.receive);
+        tokio::io::join(receive, self.send)
+    }
 }
+
+/// What is received at a time: as much as a record holds.
+const RECEIVE_BYTES: usize = 16 * 1024;
 
 fn split(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Transport {
     let (receive, send) = tokio::io::split(stream);
