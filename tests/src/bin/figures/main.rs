@@ -4,14 +4,19 @@
 //! same load. Build with `--release`, and let nothing else run.
 #![allow(clippy::print_stdout, reason = "a command whose purpose is to print")]
 
+mod admin;
 mod backlog;
 mod discovery;
 mod idle;
 mod import;
 mod latency;
+mod library;
 mod throughput;
+mod tools;
+mod transport;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -48,6 +53,10 @@ enum Group {
     Deliver,
     /// Publishing to 100 channels beside 1.
     Fanout,
+    /// TLS, snappy and deflate beside a plain connection.
+    Transport,
+    /// The producer and the consumer of the client library beside the bare wire.
+    Library,
     /// Memory and processor time of what nobody uses.
     Idle,
     /// From publish to delivery on a quiet channel.
@@ -58,6 +67,10 @@ enum Group {
     Import,
     /// An nsqlookupd with 1,000 nsqds; how soon a new topic is found.
     Discovery,
+    /// An nsqadmin over 20 nsqds with 1,000 topics each.
+    Admin,
+    /// The `nsq` command: messages to a file, the figures of 10,000 topics.
+    Tools,
 }
 
 fn main() {
@@ -80,13 +93,20 @@ fn measure(group: Group, arguments: &Arguments) {
         Group::Publish => throughput::publish(arguments.messages, arguments.runs),
         Group::Deliver => throughput::deliver(arguments.messages, arguments.runs),
         Group::Fanout => throughput::fanout(arguments.messages, arguments.runs),
+        Group::Transport => transport::measure(arguments.messages, arguments.runs),
+        Group::Library => library::measure(arguments.messages, arguments.runs),
         Group::Idle => idle::measure(),
         Group::Latency => latency::measure(),
         Group::Backlog => backlog::measure(arguments.backlog_bytes),
         Group::Import => import::measure(arguments.import_bytes),
         Group::Discovery => discovery::measure(),
+        Group::Admin => admin::measure(),
+        Group::Tools => tools::measure(arguments.messages, arguments.runs),
     }
 }
+
+/// Everything stays in memory, so that the disk is not what is measured.
+const IN_MEMORY: &[&str] = &["--mem-queue-size=100000000"];
 
 /// Raises how many files this program and those it starts may open, as far as the system allows.
 fn allow_many_files() {
@@ -107,6 +127,15 @@ fn print(name: &str, value: f64, unit: &str) {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Messages per second.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "figures are read with three digits"
+)]
+fn rate(messages: usize, elapsed: Duration) -> f64 {
+    messages as f64 / elapsed.as_secs_f64()
 }
 
 /// Bytes as MiB.

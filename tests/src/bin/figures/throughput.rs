@@ -7,10 +7,7 @@ use tests::daemon::Nsqd;
 use tests::load::{self, Discard, Publishing};
 use tokio::runtime::Runtime;
 
-use crate::{median, print};
-
-/// Everything stays in memory, so that the disk is not what is measured.
-const IN_MEMORY: &[&str] = &["--mem-queue-size=100000000"];
+use crate::{IN_MEMORY, median, print, rate};
 
 /// What is published: 200-byte messages over 2 connections.
 #[derive(Clone, Copy)]
@@ -50,8 +47,7 @@ impl Runs {
         reason = "figures are read with three digits"
     )]
     fn add(&mut self, messages: usize, elapsed: Duration, cpu: Duration) {
-        self.per_second
-            .push(messages as f64 / elapsed.as_secs_f64());
+        self.per_second.push(rate(messages, elapsed));
         self.cpu_us.push(cpu.as_secs_f64() * 1e6 / messages as f64);
     }
 
