@@ -3,7 +3,6 @@
 //! A message is finished once it was written, so that what a reader did not get is handed out again.
 
 mod backlog;
-mod base64;
 mod job;
 mod output;
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! How a message is printed.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use client::consumer::Message;
 use client::wire::{MessageId, TopicName};
 use serde::Serialize;
-
-use super::base64;
 
 /// How messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ impl Printable<'_> {
             timestamp: self.timestamp_ns,
             attempts: self.attempts,
             body,
-            body_base64: body.is_none().then(|| base64::encode(self.body)),
+            body_base64: body.is_none().then(|| BASE64_STANDARD.encode(self.body)),
         };
         serde_json::to_writer(text, &line)
             .expect("strings and numbers are always JSON, and a Vec takes them");
