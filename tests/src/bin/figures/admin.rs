@@ -64,7 +64,8 @@ fn start(nodes: &[SocketAddr]) -> Nsqadmin {
 
 fn print_pages(admin: &Nsqadmin, of: &str) {
     for (name, path) in [
-        ("topics page", "/"),
+        ("overview", "/"),
+        ("topics page", "/topics"),
         ("its figures as JSON", "/api/live?view=topics"),
     ] {
         let mut bytes = 0;
