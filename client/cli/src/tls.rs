@@ -1,4 +1,4 @@
-//! The flags for TLS of commands that ask daemons over HTTP, with the names that connections to nsqd have too.
+//! The flags that say whom TLS trusts and what it shows: to nsqd, and to daemons that are asked over HTTP.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,22 +28,29 @@ pub(crate) struct TlsFlags {
 }
 
 impl TlsFlags {
+    /// True if something is said of TLS, which is then wanted.
+    pub(crate) fn are_given(&self) -> bool {
+        self.ca.is_some() || self.cert.is_some() || self.insecure
+    }
+
+    /// Puts what is given in place of what `tls` has.
+    pub(crate) fn add_to(&self, tls: &mut ClientTls) {
+        tls.root_ca_file = self.ca.clone().or(tls.root_ca_file.take());
+        tls.cert_file = self.cert.clone().or(tls.cert_file.take());
+        tls.key_file = self.key.clone().or(tls.key_file.take());
+        tls.insecure_skip_verify |= self.insecure;
+    }
+
     /// What TLS is done with. Without any flag for it, a system without authorities is just one without TLS.
     ///
     /// # Errors
     /// A file that was named cannot be used.
     pub(crate) fn config(&self) -> Result<Option<Arc<ClientConfig>>, Error> {
-        let is_asked_for = self.ca.is_some() || self.cert.is_some() || self.insecure;
-        let tls = ClientTls {
-            root_ca_file: self.ca.clone(),
-            cert_file: self.cert.clone(),
-            key_file: self.key.clone(),
-            insecure_skip_verify: self.insecure,
-            ..ClientTls::default()
-        };
+        let mut tls = ClientTls::default();
+        self.add_to(&mut tls);
         match tls.build() {
             Ok(config) => Ok(Some(config)),
-            Err(_) if !is_asked_for => Ok(None),
+            Err(_) if !self.are_given() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

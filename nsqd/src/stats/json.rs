@@ -202,6 +202,20 @@ impl MemoryStats {
             ..Self::default()
         }
     }
+
+    /// What goes up and down, by the reference's names. Counted is only `gc_total_runs`.
+    pub(crate) fn gauges(&self) -> [(&'static str, u64); 8] {
+        [
+            ("heap_objects", self.heap_objects),
+            ("heap_idle_bytes", self.heap_idle_bytes),
+            ("heap_in_use_bytes", self.heap_in_use_bytes),
+            ("heap_released_bytes", self.heap_released_bytes),
+            ("gc_pause_usec_100", self.gc_pause_usec_100),
+            ("gc_pause_usec_99", self.gc_pause_usec_99),
+            ("gc_pause_usec_95", self.gc_pause_usec_95),
+            ("next_gc_bytes", self.next_gc_bytes),
+        ]
+    }
 }
 
 impl TopicStats {

@@ -67,17 +67,8 @@ fn write(out: &mut String, stats: &Stats, moment: Moment) -> fmt::Result {
 
 fn write_memory(out: &mut String, memory: &MemoryStats) -> fmt::Result {
     writeln!(out, "\nMemory:")?;
-    for (name, value) in [
-        ("heap_objects", memory.heap_objects),
-        ("heap_idle_bytes", memory.heap_idle_bytes),
-        ("heap_in_use_bytes", memory.heap_in_use_bytes),
-        ("heap_released_bytes", memory.heap_released_bytes),
-        ("gc_pause_usec_100", memory.gc_pause_usec_100),
-        ("gc_pause_usec_99", memory.gc_pause_usec_99),
-        ("gc_pause_usec_95", memory.gc_pause_usec_95),
-        ("next_gc_bytes", memory.next_gc_bytes),
-        ("gc_total_runs", memory.gc_total_runs),
-    ] {
+    let runs = ("gc_total_runs", memory.gc_total_runs);
+    for (name, value) in memory.gauges().into_iter().chain([runs]) {
         writeln!(out, "   {name:<25}\t{value}")?;
     }
     Ok(())

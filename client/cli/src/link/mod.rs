@@ -13,6 +13,7 @@ use client::wire::{ChannelName, TopicName};
 
 pub(crate) use self::settings::{Setting, Settings};
 use crate::error::Error;
+use crate::tls::TlsFlags;
 
 /// Where a topic is consumed from.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -40,31 +41,8 @@ pub(crate) struct Link {
     #[arg(long, help_heading = "Connection")]
     tls: bool,
 
-    /// PEM file of the only authorities to trust [default: those of the system]
-    #[arg(long, value_name = "FILE", help_heading = "Connection")]
-    ca: Option<PathBuf>,
-
-    /// PEM file of the certificate to show
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "key",
-        help_heading = "Connection"
-    )]
-    cert: Option<PathBuf>,
-
-    /// PEM file of its key
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "cert",
-        help_heading = "Connection"
-    )]
-    key: Option<PathBuf>,
-
-    /// Believe any certificate
-    #[arg(long, help_heading = "Connection")]
-    insecure: bool,
+    #[command(flatten)]
+    files: TlsFlags,
 
     /// File with the secret for nsqds that ask for one
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
@@ -93,12 +71,8 @@ impl Link {
         for setting in &self.set {
             settings.set(setting).map_err(Error::Usage)?;
         }
-        settings.tls |= self.tls || self.ca.is_some() || self.cert.is_some() || self.insecure;
-        let tls = &mut settings.client_tls;
-        tls.root_ca_file = self.ca.clone().or(tls.root_ca_file.take());
-        tls.cert_file = self.cert.clone().or(tls.cert_file.take());
-        tls.key_file = self.key.clone().or(tls.key_file.take());
-        tls.insecure_skip_verify |= self.insecure;
+        settings.tls |= self.tls || self.files.are_given();
+        self.files.add_to(&mut settings.client_tls);
         if let Some(path) = &self.auth_secret_file {
             let secret = std::fs::read(path).map_err(|cause| Error::Input {
                 path: path.display().to_string(),
