@@ -227,13 +227,7 @@ fn tail_finds_nsqds_and_comes_back_to_one() {
     for nsqd in [&first, &second] {
         create(nsqd, "orders", "archive");
     }
-    wait::until("both are known", || {
-        lookupd.get("/lookup?topic=orders").json()["producers"]
-            .as_array()
-            .unwrap()
-            .len()
-            == 2
-    });
+    wait::until("both are known", || lookupd.producers("orders").len() == 2);
     let address = format!("--lookupd-http-address={}", lookupd.http());
     let words = [
         "tail",
