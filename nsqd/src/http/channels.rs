@@ -8,13 +8,16 @@ use tracing::info;
 
 use super::Api;
 use crate::channel::Channel;
-use crate::topic::Topic;
+use crate::topic::{CreateError, Topic};
 
 /// POST `/channel/create?topic=…&channel=…`; one that exists is fine.
 pub(super) async fn create(api: Arc<Api>, request: Request) -> Result<Response, HttpError> {
     let (topic, name) = arguments(&api, &request)?;
-    let created = api.node.create_channel(&topic, &name).await;
-    created.map(|_| Response::empty()).ok_or(NO_TOPIC)
+    match api.node.create_channel(&topic, &name).await {
+        Ok(_) => Ok(Response::empty()),
+        Err(CreateError::Exiting) => Err(NO_TOPIC),
+        Err(CreateError::TooMany(error)) => Err(error.into()),
+    }
 }
 
 /// POST `/channel/delete?topic=…&channel=…`: with its messages; its consumers are disconnected.

@@ -79,7 +79,9 @@ async fn publish_all<'a>(
 /// The topic to try again with: the one that now has the name, if this one was deleted while it was published to.
 fn successor(node: &Node, topic: &Topic, outcome: &Result<(), PublishError>) -> Option<Arc<Topic>> {
     let deleted = *outcome == Err(PublishError::Exiting) && !node.is_stopping();
-    deleted.then(|| node.topic_or_create(topic.name()))
+    let next = deleted.then(|| node.topic_or_create(topic.name()));
+    // At the limit of topics there is none.
+    next?.ok()
 }
 
 fn answer(topic: &Topic, outcome: Result<(), PublishError>) -> Result<Response, HttpError> {
@@ -93,7 +95,7 @@ fn answer(topic: &Topic, outcome: Result<(), PublishError>) -> Result<Response, 
 }
 
 fn topic(node: &Node, query: &Query) -> Result<Arc<Topic>, HttpError> {
-    Ok(node.topic_or_create(&topic_name(query)?))
+    Ok(node.topic_or_create(&topic_name(query)?)?)
 }
 
 /// The argument `topic`, which must be a valid name.
@@ -146,7 +148,7 @@ const fn too_large(code: &'static str) -> HttpError {
 
 /// The messages of a text body: what stands before, between and after newlines, where that is not empty.
 #[derive(Debug, Clone)]
-struct Lines<'a> {
+pub struct Lines<'a> {
     rest: &'a [u8],
     count: usize,
 }
@@ -156,7 +158,7 @@ impl<'a> Lines<'a> {
     ///
     /// # Errors
     /// 413 `MSG_TOO_BIG`.
-    fn parse(body: &'a [u8], max: usize) -> Result<Self, HttpError> {
+    pub fn parse(body: &'a [u8], max: usize) -> Result<Self, HttpError> {
         let (mut rest, mut count) = (body, 0);
         while let Some(line) = next_line(&mut rest) {
             if line.len() > max {

@@ -12,7 +12,7 @@ use crate::topic::Topic;
 /// POST `/topic/create?topic=…`; one that exists is fine.
 pub(super) async fn create(api: Arc<Api>, request: Request) -> Result<Response, HttpError> {
     let name = topic_name(&request.query()?)?;
-    api.node.topic_or_create(&name);
+    api.node.topic_or_create(&name)?;
     if let Err(cause) = api.node.persist().await {
         // The topic is there all the same, and is written with the next change.
         error!(%cause, "failed to persist metadata");

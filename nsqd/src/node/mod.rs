@@ -29,7 +29,7 @@ use crate::metadata::Metadata;
 use crate::options::Options;
 use crate::tcp::Registry;
 use crate::timers::Timers;
-use crate::topic::{self, Known, Topic};
+use crate::topic::{self, CreateError, Known, TooMany, Topic, is_reached};
 
 /// A segment is sealed at this size, or at `--max-bytes-per-file` if that is less.
 const SEGMENT_BYTES: u64 = 1 << 20;
@@ -96,6 +96,7 @@ impl Node {
                     latency: options.latency.clone().map(Arc::new),
                 },
                 ids: Arc::new(ids),
+                channels_max: options.max_channels_per_topic,
                 write_through: options.mem_queue_size == 0,
             },
             memory: Memory::new(options.mem_queue_bytes, segment_bytes),
@@ -297,13 +298,19 @@ impl Node {
     }
 
     /// The topic of this name, created if need be. Its name is on disk some time later; see [`Self::persist`].
-    pub fn topic_or_create(&self, name: &TopicName) -> Arc<Topic> {
+    ///
+    /// # Errors
+    /// There are as many topics as there may be.
+    pub fn topic_or_create(&self, name: &TopicName) -> Result<Arc<Topic>, TooMany> {
         if let Some(topic) = self.topics.read().get(name) {
-            return Arc::clone(topic);
+            return Ok(Arc::clone(topic));
         }
         let mut topics = self.topics.write();
         if let Some(topic) = topics.get(name) {
-            return Arc::clone(topic);
+            return Ok(Arc::clone(topic));
+        }
+        if is_reached(topics.len(), self.options.max_topics) {
+            return Err(TooMany::Topics(self.options.max_topics));
         }
         info!(topic = %name, "topic created");
         let directory = self.directory(name, false);
@@ -318,27 +325,31 @@ impl Node {
             self.metadata.changed();
             self.bell.notify_one();
         }
-        topic
+        Ok(topic)
     }
 
     /// The channel of this name on the topic of that one, both created if need be; a new one is on disk when this returns.
-    /// `None` if the topic is deleted meanwhile.
+    ///
+    /// # Errors
+    /// There are as many of either as there may be, or the topic is deleted meanwhile.
     pub async fn channel_or_create(
         &self,
         topic: &TopicName,
         channel: &ChannelName,
-    ) -> Option<Arc<Channel>> {
-        let topic = self.topic_or_create(topic);
+    ) -> Result<Arc<Channel>, CreateError> {
+        let topic = self.topic_or_create(topic)?;
         self.create_channel(&topic, channel).await
     }
 
-    /// The channel of this name on a topic, created if need be; a new one is on disk when this returns. `None` if the
-    /// topic is being deleted.
+    /// The channel of this name on a topic, created if need be; a new one is on disk when this returns.
+    ///
+    /// # Errors
+    /// The topic is being deleted, or has as many channels as it may.
     pub async fn create_channel(
         &self,
         topic: &Topic,
         channel: &ChannelName,
-    ) -> Option<Arc<Channel>> {
+    ) -> Result<Arc<Channel>, CreateError> {
         let (found, created) = topic.channel_or_create(channel)?;
         if created {
             info!(topic = %topic.name(), %channel, "channel created");
@@ -347,14 +358,14 @@ impl Node {
                 self.persist_change().await;
             }
         }
-        Some(found)
+        Ok(found)
     }
 
     /// Creates the channels that a new topic has elsewhere, and lets it start once they are on disk.
     pub async fn start_topic(&self, topic: &Topic, channels: &BTreeSet<ChannelName>) {
         let create = |channel: &&ChannelName| {
             let outcome = topic.channel_or_create(channel);
-            outcome.is_some_and(|(_, created)| created)
+            outcome.is_ok_and(|(_, created)| created)
         };
         let created = channels.iter().filter(create).count();
         if created > 0 {

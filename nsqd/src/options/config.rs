@@ -79,6 +79,9 @@ impl Options {
             "min_output_buffer_timeout" => nanoseconds(flags.min_output_buffer_timeout),
             "output_buffer_timeout" => nanoseconds(flags.output_buffer_timeout),
             "max_channel_consumers" => json!(self.max_channel_consumers),
+            "max_connections" => json!(self.max_connections),
+            "max_topics" => json!(self.max_topics),
+            "max_channels_per_topic" => json!(self.max_channels_per_topic),
             "statsd_interval" => nanoseconds(flags.statsd_interval),
             "statsd_udp_packet_size" => json!(flags.statsd_udp_packet_size),
             "e2e_processing_latency_window_time" => {

@@ -169,6 +169,15 @@ pub struct Flags {
     /// Most consumers of a channel; 0 for no limit.
     #[arg(long, default_value = "0", value_parser = integer::<i64>)]
     pub max_channel_consumers: i64,
+    /// Most TCP connections; 0 for as many as the limit of file descriptors has room for.
+    #[arg(long, default_value = "0", value_parser = integer::<i64>)]
+    pub max_connections: i64,
+    /// Most topics; 0 for no limit.
+    #[arg(long, default_value = "50000", value_parser = integer::<i64>)]
+    pub max_topics: i64,
+    /// Most channels of a topic; 0 for no limit.
+    #[arg(long, default_value = "10000", value_parser = integer::<i64>)]
+    pub max_channels_per_topic: i64,
 
     /// statsd to push figures to over UDP, host:port; empty for none.
     #[arg(long, default_value = "")]

@@ -103,6 +103,12 @@ pub struct Options {
     pub output_buffer_timeout: Duration,
     /// Most consumers of a channel; 0 for no limit.
     pub max_channel_consumers: usize,
+    /// Most TCP connections; 0 for as many as file descriptors allow.
+    pub max_connections: usize,
+    /// Most topics; 0 for no limit.
+    pub max_topics: usize,
+    /// Most channels of a topic; 0 for no limit.
+    pub max_channels_per_topic: usize,
     /// Offer deflate.
     pub deflate: bool,
     /// Highest level of deflate, 1 to 9.
@@ -230,6 +236,13 @@ impl Options {
             max_channel_consumers: integer(
                 "max-channel-consumers",
                 flags.max_channel_consumers,
+                FROM_0,
+            )?,
+            max_connections: integer("max-connections", flags.max_connections, FROM_0)?,
+            max_topics: integer("max-topics", flags.max_topics, FROM_0)?,
+            max_channels_per_topic: integer(
+                "max-channels-per-topic",
+                flags.max_channels_per_topic,
                 FROM_0,
             )?,
             deflate: flags.deflate,

@@ -107,6 +107,9 @@ fn values_out_of_range_are_refused_before_anything_is_opened() {
     refuses("--max-output-buffer-timeout=24ms", "at least 25ms");
     refuses("--output-buffer-timeout=0s", "above 0");
     refuses("--max-channel-consumers=-1", "at least 0");
+    refuses("--max-connections=-1", "at least 0");
+    refuses("--max-topics=-1", "at least 0");
+    refuses("--max-channels-per-topic=-1", "at least 0");
     refuses("--http-client-connect-timeout=0s", "above 0");
     refuses("--http-client-request-timeout=0s", "above 0");
     for address in [

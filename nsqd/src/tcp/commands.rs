@@ -16,7 +16,7 @@ use super::session::{End, Session};
 use super::upgrade::{has_upgrade, upgrade_failed};
 use crate::auth::Permission;
 use crate::channel::{NotHeld, SubscribeError};
-use crate::topic::PublishError;
+use crate::topic::{CreateError, PublishError};
 
 /// How often SUB tries again when an ephemeral topic or channel is deleted under it.
 const SUBSCRIBE_ATTEMPTS: u32 = 3;
@@ -211,12 +211,14 @@ impl Session {
                 tokio::time::sleep(SUBSCRIBE_PAUSE).await;
             }
             let name = topic.to_topic();
-            let Some(channel) = self
+            let created = self
                 .node
                 .channel_or_create(&name, &channel.to_channel())
-                .await
-            else {
-                continue;
+                .await;
+            let channel = match created {
+                Ok(channel) => channel,
+                Err(CreateError::Exiting) => continue,
+                Err(CreateError::TooMany(error)) => return Err(failed(error.to_string())),
             };
             let (timeout, bell) = (self.settings.msg_timeout, Arc::clone(&self.bell));
             match channel.add_consumer(timeout, self.locality, bell) {
@@ -253,7 +255,7 @@ impl Session {
     ) -> Result<(), PublishError> {
         let count = bodies.len() as u64;
         let (topic, counter) = loop {
-            let (target, counter) = self.topic_to_publish(topic);
+            let (target, counter) = self.topic_to_publish(topic)?;
             match target
                 .publish(bodies.clone(), &mut self.gathered.woken)
                 .await
@@ -281,9 +283,11 @@ impl Session {
         body: &[u8],
     ) -> Result<(), End> {
         self.require(Permission::Publish, "DPUB", topic, "").await?;
-        let (topic, counter) = self.topic_to_publish(topic);
+        let failed = |error| refused(ErrorCode::DpubFailed, "DPUB", &error);
+        let target = self.topic_to_publish(topic);
+        let (topic, counter) = target.map_err(|error| failed(error.into()))?;
         let published = topic.publish_deferred(body, delay).await;
-        published.map_err(|error| refused(ErrorCode::DpubFailed, "DPUB", &error))?;
+        published.map_err(failed)?;
         counter.fetch_add(1, Ordering::Relaxed);
         self.reply_ok();
         Ok(())

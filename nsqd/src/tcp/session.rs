@@ -26,7 +26,7 @@ use crate::channel::{Claimed, Locality};
 use crate::log::Waiter;
 use crate::node::Node;
 use crate::options::TlsRequired;
-use crate::topic::Topic;
+use crate::topic::{TooMany, Topic};
 
 /// Deliveries are put together up to this many bytes before they are written, or the connection's output buffer size if
 /// that is more.
@@ -353,17 +353,20 @@ impl Session {
         self.registered.connected.set_stage(stage);
     }
 
-    /// The topic to publish to, from the last time if it is the same.
-    pub(super) fn topic_to_publish(&mut self, name: NameRef<'_>) -> (Arc<Topic>, Arc<AtomicU64>) {
+    /// The topic to publish to, from the last time if it is the same, and the counter of what is published to it.
+    pub(super) fn topic_to_publish(
+        &mut self,
+        name: NameRef<'_>,
+    ) -> Result<(Arc<Topic>, Arc<AtomicU64>), TooMany> {
         let same = |(topic, _): &&(Arc<Topic>, _)| {
             topic.name().as_str() == name.as_str() && !topic.is_exiting()
         };
         if let Some((topic, count)) = self.published.as_ref().filter(same) {
-            return (Arc::clone(topic), Arc::clone(count));
+            return Ok((Arc::clone(topic), Arc::clone(count)));
         }
-        let topic = self.node.topic_or_create(&name.to_topic());
+        let topic = self.node.topic_or_create(&name.to_topic())?;
         let count = self.registered.connected.published_to(topic.name());
         self.published = Some((Arc::clone(&topic), Arc::clone(&count)));
-        (topic, count)
+        Ok((topic, count))
     }
 }

@@ -3,6 +3,7 @@
 //! Publishing takes the log's lock only; the lock on the channels is for those who create, delete, pause or look. Lock
 //! order: channels → channel → log.
 
+mod limits;
 mod persist;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,8 @@ use client::wire::{ChannelName, TopicName};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
+pub(crate) use limits::is_reached;
+pub use limits::{CreateError, TooMany};
 pub use persist::{Known, PROGRESS_NAME, read_progress};
 pub use upkeep::Upkeep;
 
@@ -37,6 +40,8 @@ pub struct Shared {
     pub channels: channel::Shared,
     /// Where message ids come from.
     pub ids: Arc<MessageIds>,
+    /// Most channels of a topic; 0 for no limit.
+    pub channels_max: usize,
     /// OK means that the kernel has the message (`--mem-queue-size=0`).
     pub write_through: bool,
 }
@@ -82,6 +87,9 @@ pub enum PublishError {
     /// The topic is being deleted, or the daemon stops.
     #[error("exiting")]
     Exiting,
+    /// The topic does not exist, and is not created.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// Messages can't be written at the moment, and memory is full or does not count.
     #[error("messages can't be moved to disk: {0}")]
     DiskFault(String),
@@ -275,20 +283,29 @@ impl Topic {
         self.channels.lock().by_name.values().cloned().collect()
     }
 
-    /// The channel with this name, created if need be; `None` while the topic is being deleted. Tells whether it was
-    /// created. The first one gets all that has waited.
-    pub fn channel_or_create(&self, name: &ChannelName) -> Option<(Arc<Channel>, bool)> {
+    /// The channel with this name, created if need be. Tells whether it was created. The first one gets all that has
+    /// waited.
+    ///
+    /// # Errors
+    /// The topic is being deleted, or has as many channels as it may.
+    pub fn channel_or_create(
+        &self,
+        name: &ChannelName,
+    ) -> Result<(Arc<Channel>, bool), CreateError> {
         let mut channels = self.channels.lock();
         if self.is_exiting() {
-            return None;
+            return Err(CreateError::Exiting);
         }
         if let Some(channel) = channels.by_name.get(name) {
-            return Some((Arc::clone(channel), false));
+            return Ok((Arc::clone(channel), false));
+        }
+        if is_reached(channels.by_name.len(), self.shared.channels_max) {
+            return Err(TooMany::Channels(self.shared.channels_max).into());
         }
         let channel = Channel::new(name.clone(), &self.log, Start::New, &self.shared.channels);
         channels.by_name.insert(name.clone(), Arc::clone(&channel));
         channels.show_deferred();
-        Some((channel, true))
+        Ok((channel, true))
     }
 
     /// Deletes a channel and all it has; `false` if there is none of that name, or (`only`) it is another by now.

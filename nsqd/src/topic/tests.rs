@@ -38,6 +38,7 @@ impl Bench {
             ids: Arc::new(
                 MessageIds::open(Arc::new(disk.clone()), "/topics".as_ref(), 1, 0).unwrap(),
             ),
+            channels_max: 0,
             write_through: mem_queue_size == 0,
         };
         let settings = Settings {
@@ -304,7 +305,10 @@ async fn a_deleted_topic_takes_nothing() {
     assert_eq!(refused.await, Err(PublishError::Exiting));
     let refused = bench.topic.publish_deferred(b"a", SECOND).await;
     assert_eq!(refused, Err(PublishError::Exiting));
-    assert!(bench.topic.channel_or_create(channel.name()).is_none());
+    assert_eq!(
+        bench.topic.channel_or_create(channel.name()).err(),
+        Some(CreateError::Exiting)
+    );
     let claimed = channel.claim(consumer, 0, 100, &mut Vec::new());
     assert!(matches!(claimed, Claimed::Exiting));
 }
