@@ -174,8 +174,8 @@ impl Query {
         first.map(|(_, value)| value.as_str())
     }
 
-    /// Returns the decoded arguments, or `None` where the reference refuses the query.
-    fn parse(query: &str) -> Option<Self> {
+    /// Returns the decoded arguments, or `None` where the reference refuses the query: for a bad `%` escape, or a `;`.
+    pub fn parse(query: &str) -> Option<Self> {
         let escapes = query.split('%').skip(1);
         let is_escape =
             |rest: &str| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
