@@ -4,7 +4,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::*;
-use crate::wire::{CommandDecoder, Decoded, ErrorReply, IdentifyRequest, put_error, put_message};
+use crate::wire::{
+    BatchBuf, CommandDecoder, Decoded, ErrorReply, IdentifyRequest, put_error, put_message,
+};
 use crate::wire::{ErrorCode, MessageId, put_response};
 
 /// An nsqd that says what a test tells it to.
@@ -363,9 +365,10 @@ async fn a_flush_that_is_dropped_halfway_goes_on() {
 async fn several_messages_leave_as_one_command() {
     let (mut fake, mut connection) = connected().await;
     let bodies: [&[u8]; 2] = [b"one", b"two"];
-    connection
-        .writer()
-        .write_publish_many(name("orders"), bodies.into_iter());
+    let batch: BatchBuf = bodies.into_iter().collect();
+    let (topic, batch) = (name("orders"), batch.as_batch());
+    let command = Command::PublishMany { topic, batch };
+    connection.writer().write(&command);
     connection.writer().flush().await.unwrap();
     fake.command(|command| match command {
         Command::PublishMany { topic, batch } => {

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::error::ConnectionError;
 use crate::transport::SendHalf;
-use crate::wire::{Command, NameRef, put_publish_many};
+use crate::wire::Command;
 
 /// A buffer larger than this is given back once it is sent.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
@@ -38,15 +38,6 @@ impl Writer {
     /// Appends a command to the buffer.
     pub fn write(&mut self, command: &Command<'_>) {
         command.encode(&mut self.buffer);
-    }
-
-    /// Appends an MPUB of these messages to the buffer.
-    pub fn write_publish_many<'b>(
-        &mut self,
-        topic: NameRef<'_>,
-        bodies: impl ExactSizeIterator<Item = &'b [u8]> + Clone,
-    ) {
-        put_publish_many(&mut self.buffer, topic, bodies);
     }
 
     /// Appends bytes that are commands already.

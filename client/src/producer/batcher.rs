@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -12,7 +11,7 @@ use super::error::PublishError;
 use super::job::{Job, Outcome, Payload, Room, Terms, Waiting};
 use super::publish_many::COUNT_BYTES;
 use super::ticket::{Receipt, Ticket};
-use crate::wire::TopicName;
+use crate::wire::{BatchBuf, TopicName};
 
 /// When a batch is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +57,7 @@ struct Inner {
 /// What waits to be merged.
 #[derive(Debug, Default)]
 struct Batch {
-    bodies: Vec<Bytes>,
+    messages: BatchBuf,
     callers: Vec<oneshot::Sender<Outcome>>,
     room: Room,
     bytes: usize,
@@ -89,7 +88,7 @@ impl Batcher {
     ///
     /// # Errors
     /// As a [`Publish`](super::Publish).
-    pub async fn publish(&self, body: impl Into<Bytes>) -> Result<Receipt, PublishError> {
+    pub async fn publish(&self, body: impl AsRef<[u8]>) -> Result<Receipt, PublishError> {
         self.enqueue(body).await?.await
     }
 
@@ -97,10 +96,10 @@ impl Batcher {
     ///
     /// # Errors
     /// As [`Publish::enqueue`](super::Publish::enqueue).
-    pub async fn enqueue(&self, body: impl Into<Bytes>) -> Result<Ticket, PublishError> {
-        let body = body.into();
+    pub async fn enqueue(&self, body: impl AsRef<[u8]>) -> Result<Ticket, PublishError> {
+        let body = body.as_ref();
         let shared = &self.inner.producer.shared;
-        shared.check_body(0, &body)?;
+        shared.check_body(0, body)?;
         let deadline = Instant::now() + shared.publish_timeout;
         let room = shared
             .hub
@@ -117,7 +116,7 @@ impl Batcher {
 }
 
 impl Inner {
-    fn add(&self, body: Bytes, room: Room) -> Ticket {
+    fn add(&self, body: &[u8], room: Room) -> Ticket {
         let added = COUNT_BYTES + body.len();
         let (caller, ticket) = oneshot::channel();
         let mut batch = self.batch();
@@ -127,12 +126,12 @@ impl Inner {
             *batch = Batch::begun(Instant::now());
             self.begun.notify_one();
         }
-        batch.bodies.push(body);
+        batch.messages.push(body);
         batch.callers.push(caller);
         batch.room.count += room.count;
         batch.room.bytes = batch.room.bytes.saturating_add(room.bytes);
         batch.bytes += added;
-        let is_full = batch.bodies.len() >= self.config.messages;
+        let is_full = batch.messages.len() >= self.config.messages;
         let full = is_full.then(|| std::mem::take(&mut *batch));
         // Both are pushed under the lock, for batches to leave in the order of their messages.
         for complete in [earlier, full].into_iter().flatten() {
@@ -153,7 +152,7 @@ impl Inner {
         let shared = &self.producer.shared;
         let job = Job {
             topic: self.topic.clone(),
-            payload: Payload::Many(batch.bodies),
+            payload: Payload::Many(batch.messages),
             terms: Terms {
                 deadline: started + shared.publish_timeout,
                 retry: shared.retry,

@@ -11,7 +11,7 @@ use super::error::PublishError;
 use super::policy::RetryPolicy;
 use super::ticket::Receipt;
 use crate::connection::{Address, Writer};
-use crate::wire::{Command, TopicName};
+use crate::wire::{BatchBuf, Command, TopicName};
 
 /// How a publish ends.
 pub(super) type Outcome = Result<Receipt, PublishError>;
@@ -40,7 +40,7 @@ pub(super) enum Payload {
     /// DPUB
     Deferred(Bytes, Duration),
     /// MPUB
-    Many(Vec<Bytes>),
+    Many(BatchBuf),
 }
 
 /// On which terms.
@@ -74,7 +74,7 @@ impl Payload {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Payload::One(body) | Payload::Deferred(body, _) => body.len(),
-            Payload::Many(bodies) => bodies.iter().map(Bytes::len).sum(),
+            Payload::Many(batch) => batch.as_batch().body_bytes(),
         }
     }
 }
@@ -90,9 +90,10 @@ impl Job {
                 delay: *delay,
                 body,
             }),
-            Payload::Many(bodies) => {
-                writer.write_publish_many(topic, bodies.iter().map(AsRef::as_ref));
-            }
+            Payload::Many(batch) => writer.write(&Command::PublishMany {
+                topic,
+                batch: batch.as_batch(),
+            }),
         }
     }
 
@@ -127,16 +128,15 @@ impl Job {
     /// Splits what a batcher merged into halves, that one may go without the other: takes the later
     /// half away. `None` if there is nothing to split.
     pub(super) fn split_off(&mut self) -> Option<Job> {
-        let (Payload::Many(bodies), Waiting::Each(callers)) =
-            (&mut self.payload, &mut self.waiting)
+        let (Payload::Many(batch), Waiting::Each(callers)) = (&mut self.payload, &mut self.waiting)
         else {
             return None;
         };
-        let half = bodies.len() / 2;
+        let half = batch.len() / 2;
         if half == 0 {
             return None;
         }
-        let payload = Payload::Many(bodies.split_off(half));
+        let payload = Payload::Many(batch.split_off(half));
         let room = self.room.split_off(callers.len() - half, payload.bytes());
         Some(Job {
             topic: self.topic.clone(),

@@ -147,10 +147,9 @@ impl Producer {
     pub fn publish_many<I>(&self, topic: &TopicName, bodies: I) -> PublishMany<'_>
     where
         I: IntoIterator,
-        I::Item: Into<Bytes>,
+        I::Item: AsRef<[u8]>,
     {
-        let bodies = bodies.into_iter().map(Into::into).collect();
-        PublishMany::new(&self.shared, topic, bodies)
+        PublishMany::new(&self.shared, topic, bodies.into_iter())
     }
 
     /// A value for this topic, written by the topic's codec. What cannot be written is

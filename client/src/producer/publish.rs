@@ -14,7 +14,7 @@ use super::policy::RetryPolicy;
 use super::ticket::{Receipt, Ticket};
 use super::{Producer, Shared};
 use crate::connection::Address;
-use crate::wire::TopicName;
+use crate::wire::{BatchBuf, TopicName};
 
 /// A publish that is not queued yet: await it, or [`enqueue`](Publish::enqueue) it to go on at once.
 ///
@@ -52,11 +52,11 @@ impl<'p> Publish<'p> {
         }
     }
 
-    pub(super) fn many(shared: &'p Shared, topic: &TopicName, bodies: Vec<Bytes>) -> Publish<'p> {
+    pub(super) fn many(shared: &'p Shared, topic: &TopicName, batch: BatchBuf) -> Publish<'p> {
         Publish {
             shared,
             topic: topic.clone(),
-            payload: Ok(Payload::Many(bodies)),
+            payload: Ok(Payload::Many(batch)),
             options: shared.options(),
         }
     }
@@ -70,7 +70,7 @@ impl<'p> Publish<'p> {
     pub fn delay(mut self, delay: Duration) -> Publish<'p> {
         self.payload = self.payload.map(|payload| match payload {
             Payload::One(body) | Payload::Deferred(body, _) => Payload::Deferred(body, delay),
-            Payload::Many(bodies) => Payload::Many(bodies),
+            many @ Payload::Many(_) => many,
         });
         self
     }
@@ -189,7 +189,7 @@ impl<'p> IntoFuture for Publish<'p> {
 
 impl Shared {
     /// Checks one message.
-    pub(super) fn check_body(&self, index: usize, body: &Bytes) -> Result<(), Invalid> {
+    pub(super) fn check_body(&self, index: usize, body: &[u8]) -> Result<(), Invalid> {
         let (bytes, max) = (body.len(), self.limits.max_msg_size);
         match bytes {
             0 => Err(Invalid::Empty { index }),

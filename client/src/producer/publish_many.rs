@@ -5,8 +5,6 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Shared;
 use super::error::{Invalid, PublishError};
 use super::job::Outcome;
@@ -14,7 +12,7 @@ use super::policy::RetryPolicy;
 use super::publish::{Options, Publish};
 use super::ticket::{Receipt, Ticket};
 use crate::connection::Address;
-use crate::wire::TopicName;
+use crate::wire::{BatchBuf, TopicName};
 
 /// Bytes that stand before each message of an MPUB, and once before all of them.
 pub(super) const COUNT_BYTES: usize = 4;
@@ -29,7 +27,8 @@ pub(super) const COUNT_BYTES: usize = 4;
 pub struct PublishMany<'p> {
     shared: &'p Shared,
     topic: TopicName,
-    bodies: Vec<Bytes>,
+    /// Or how many messages there are, and what is wrong with one of them.
+    batches: Result<Vec<BatchBuf>, (usize, Invalid)>,
     options: Options,
 }
 
@@ -52,12 +51,12 @@ impl<'p> PublishMany<'p> {
     pub(super) fn new(
         shared: &'p Shared,
         topic: &TopicName,
-        bodies: Vec<Bytes>,
+        bodies: impl Iterator<Item = impl AsRef<[u8]>>,
     ) -> PublishMany<'p> {
         PublishMany {
             shared,
             topic: topic.clone(),
-            bodies,
+            batches: shared.cut(bodies),
             options: shared.options(),
         }
     }
@@ -82,20 +81,15 @@ impl<'p> PublishMany<'p> {
 
     async fn run(self) -> Result<Vec<Receipt>, PublishManyError> {
         let shared = self.shared;
-        let count = self.bodies.len();
-        let sizes = match shared.check_all(&self.bodies) {
-            Ok(()) => cut(&self.bodies, shared.limits.max_body_size),
-            Err(invalid) => return Err(PublishManyError::all(count, invalid.into())),
-        };
-        let mut bodies = self.bodies;
-        let mut queued = Vec::with_capacity(sizes.len());
+        let batches = self.batches;
+        let batches = batches.map_err(|(count, invalid)| PublishManyError::all(count, invalid))?;
+        let mut queued = Vec::with_capacity(batches.len());
         let mut start = 0;
-        for size in sizes {
-            let rest = bodies.split_off(size);
-            let batch = std::mem::replace(&mut bodies, rest);
+        for batch in batches {
+            let messages = start..start + batch.len();
+            start = messages.end;
             let publish = Publish::many(shared, &self.topic, batch).options(self.options.clone());
-            queued.push((start..start + size, publish.enqueue().await));
-            start += size;
+            queued.push((messages, publish.enqueue().await));
         }
         settle(queued).await
     }
@@ -120,32 +114,70 @@ async fn settle(
     receipts.map_err(|()| PublishManyError { parts })
 }
 
-/// How many messages go into each MPUB, so that none has a body above `bytes_max`; a message that
-/// does not fit at all gets one of its own.
-fn cut(bodies: &[Bytes], bytes_max: usize) -> Vec<usize> {
-    let mut sizes = Vec::new();
-    let (mut count, mut bytes) = (0, COUNT_BYTES);
-    for body in bodies {
-        let added = COUNT_BYTES + body.len();
-        if count > 0 && bytes + added > bytes_max {
-            sizes.push(count);
-            (count, bytes) = (0, COUNT_BYTES);
+impl Shared {
+    /// Checks the messages of one publish, and encodes them; where something is wrong, also tells how many there are.
+    fn cut(
+        &self,
+        mut bodies: impl Iterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Vec<BatchBuf>, (usize, Invalid)> {
+        let mut cutter = Cutter::new(self.limits.max_body_size, bodies.size_hint().0);
+        let mut count = 0;
+        while let Some(body) = bodies.next() {
+            let body = body.as_ref();
+            self.check_body(count, body)
+                .map_err(|invalid| (count + 1 + bodies.by_ref().count(), invalid))?;
+            cutter.push(body);
+            count += 1;
         }
-        count += 1;
-        bytes += added;
+        if count == 0 {
+            return Err((0, Invalid::NoMessages));
+        }
+        Ok(cutter.finish())
     }
-    sizes.push(count);
-    sizes
 }
 
-impl Shared {
-    fn check_all(&self, bodies: &[Bytes]) -> Result<(), Invalid> {
-        if bodies.is_empty() {
-            return Err(Invalid::NoMessages);
+/// Puts messages into batches that are as large as they may be. One that does not fit at all gets a batch of its own.
+#[derive(Debug)]
+struct Cutter {
+    full: Vec<BatchBuf>,
+    batch: BatchBuf,
+    /// Bytes that the body of the batch has.
+    bytes: usize,
+    bytes_max: usize,
+    /// Messages that are still to come, at least.
+    expected: usize,
+}
+
+impl Cutter {
+    fn new(bytes_max: usize, expected: usize) -> Cutter {
+        Cutter {
+            full: Vec::new(),
+            batch: BatchBuf::default(),
+            bytes: COUNT_BYTES,
+            bytes_max,
+            expected,
         }
-        let checked = bodies.iter().enumerate();
-        let mut checked = checked.map(|(index, body)| self.check_body(index, body));
-        checked.try_for_each(|result| result)
+    }
+
+    fn push(&mut self, body: &[u8]) {
+        let added = COUNT_BYTES + body.len();
+        if !self.batch.is_empty() && self.bytes + added > self.bytes_max {
+            self.full.push(std::mem::take(&mut self.batch));
+            self.bytes = COUNT_BYTES;
+        }
+        if self.batch.is_empty() {
+            // Messages that are published together mostly are of like sizes.
+            let fitting = self.bytes_max / added;
+            self.batch.reserve(self.expected.min(fitting), body.len());
+        }
+        self.batch.push(body);
+        self.bytes += added;
+        self.expected = self.expected.saturating_sub(1);
+    }
+
+    fn finish(mut self) -> Vec<BatchBuf> {
+        self.full.push(self.batch);
+        self.full
     }
 }
 
@@ -160,8 +192,8 @@ impl<'p> IntoFuture for PublishMany<'p> {
 }
 
 impl PublishManyError {
-    fn all(count: usize, error: PublishError) -> PublishManyError {
-        let (messages, outcome) = (0..count, Err(error));
+    fn all(count: usize, invalid: Invalid) -> PublishManyError {
+        let (messages, outcome) = (0..count, Err(invalid.into()));
         PublishManyError {
             parts: vec![Part { messages, outcome }],
         }
@@ -214,8 +246,12 @@ mod tests {
     use super::*;
 
     fn check(sizes: &[usize], bytes_max: usize, expected: &[usize]) {
-        let bodies: Vec<Bytes> = sizes.iter().map(|size| vec![b'x'; *size].into()).collect();
-        assert_eq!(cut(&bodies, bytes_max), expected);
+        let mut cutter = Cutter::new(bytes_max, sizes.len());
+        for size in sizes {
+            cutter.push(&vec![b'x'; *size]);
+        }
+        let cut: Vec<usize> = cutter.finish().iter().map(BatchBuf::len).collect();
+        assert_eq!(cut, expected);
     }
 
     #[test]

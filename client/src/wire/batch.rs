@@ -12,7 +12,7 @@
 use super::error::{ErrorCode, ErrorReply};
 use super::limits::Limits;
 
-const SIZE_BYTES: usize = 4;
+pub(super) const SIZE_BYTES: usize = 4;
 
 /// Messages that arrived in one body; every size in it was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,19 @@ impl<'a> Batch<'a> {
             Scanned::Complete(batch) => Ok(batch),
             Scanned::Needs(_) => Err(scan.truncated()),
         }
+    }
+
+    /// `items` is size and message, `count` times.
+    pub(super) fn of_checked(items: &'a [u8], count: usize) -> Batch<'a> {
+        Batch { items, count }
+    }
+
+    /// Appends it as it stands in a command: the count, then each message after its size.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.reserve(2 * SIZE_BYTES + self.items.len());
+        put_size(out, SIZE_BYTES + self.items.len());
+        put_size(out, self.count);
+        out.extend_from_slice(self.items);
     }
 
     /// Number of messages.

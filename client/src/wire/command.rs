@@ -121,7 +121,11 @@ impl Command<'_> {
                 put_parameter(out, topic.as_str().as_bytes());
                 put_body(out, body);
             }
-            Command::PublishMany { topic, batch } => put_batch_body(out, topic, batch.iter()),
+            Command::PublishMany { topic, batch } => {
+                put_parameter(out, topic.as_str().as_bytes());
+                out.push(b'\n');
+                batch.put(out);
+            }
             Command::PublishDeferred { topic, delay, body } => {
                 put_parameter(out, topic.as_str().as_bytes());
                 put_number(out, delay.as_millis());
@@ -155,14 +159,6 @@ pub fn put_publish_many<'b>(
     bodies: impl ExactSizeIterator<Item = &'b [u8]> + Clone,
 ) {
     out.extend_from_slice(CommandKind::PublishMany.name().as_bytes());
-    put_batch_body(out, topic, bodies);
-}
-
-fn put_batch_body<'b>(
-    out: &mut Vec<u8>,
-    topic: NameRef<'_>,
-    bodies: impl ExactSizeIterator<Item = &'b [u8]> + Clone,
-) {
     put_parameter(out, topic.as_str().as_bytes());
     out.push(b'\n');
     let bytes = batch_bytes(bodies.clone());

@@ -26,11 +26,12 @@
 //! | --- | --- |
 //! | read commands as a server | [`check_magic`], [`CommandDecoder`] within [`Limits`] |
 //! | answer | [`put_response`], [`put_error`] with an [`ErrorReply`], [`put_message`] |
-//! | send commands as a client | [`Command::encode`], [`put_publish_many`] |
+//! | send commands as a client | [`Command::encode`], [`BatchBuf`], [`put_publish_many`] |
 //! | read frames as a client | [`FrameDecoder`] |
 //! | settle what a connection can do | [`IdentifyRequest`], [`IdentifyOffer`], [`Settings`], [`IdentifyResponse`] |
 
 mod batch;
+mod batch_buf;
 mod command;
 mod decoder;
 mod error;
@@ -44,6 +45,7 @@ mod name;
 mod properties;
 
 pub use batch::{Batch, BatchItems, put_batch};
+pub use batch_buf::BatchBuf;
 pub use command::{Command, CommandKind, put_publish_many};
 pub use decoder::{CommandDecoder, DecodeError, Decoded};
 pub use error::{ErrorCode, ErrorReply, Quoted, UnknownErrorCode};

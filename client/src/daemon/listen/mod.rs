@@ -1,8 +1,11 @@
 //! Listening sockets, TCP or unix, that go on accepting whatever happens.
 //!
-//! Running out of file descriptors must not turn into a busy loop, nor leave peers hanging: a spare descriptor
-//! is held in reserve, and given up for long enough to accept the waiting peer and close the connection at once.
+//! Running out of file descriptors must not turn into a busy loop, nor leave peers hanging, nor keep the daemon from its
+//! own files: the last descriptors are not for connections ([`Listener::is_crowded`]). Should there be none all the same,
+//! a spare one is given up for long enough to accept the waiting peer and close the connection at once.
 
+mod descriptors;
+mod refusals;
 mod stream;
 
 use std::{
@@ -22,9 +25,13 @@ use tokio::{
 };
 use tracing::warn;
 
+pub use descriptors::raise_descriptor_limit;
+pub use refusals::Refusals;
 pub use stream::Stream;
 
 use crate::tls::ServerConfig;
+use descriptors::Part;
+use refusals::Rarely;
 
 /// A listening socket. Dropping it closes it, and removes the file of a unix socket.
 #[derive(Debug)]
@@ -110,20 +117,33 @@ impl Listener {
 
     /// Waits for the next connection. Never gives up: after an error it waits (5 ms, doubled up to
     /// 1 s) and tries again. It may be dropped at any time, as in `select!`, without losing a connection.
+    ///
+    /// While only those file descriptors are left that are kept for files, peers are accepted and closed at once.
     pub async fn accept(&mut self) -> Stream {
         loop {
             self.trouble.pause().await;
-            let error = match self.socket.accept().await {
+            let (error, refused) = match self.socket.accept().await {
+                Ok(stream) if stream.part_of_descriptors() == Part::Files => {
+                    (io::Error::from(rustix::io::Errno::MFILE), true)
+                }
                 Ok(stream) => {
                     self.trouble.over();
                     self.spare = self.spare.take().or_else(spare);
                     return stream;
                 }
-                Err(error) => error,
+                Err(error) => {
+                    let refused = out_of_descriptors(&error) && self.refuse_one().await;
+                    (error, refused)
+                }
             };
-            let refused = out_of_descriptors(&error) && self.refuse_one().await;
             self.trouble.note(&error, refused);
         }
+    }
+
+    /// Whether `stream`, just accepted, has one of the last file descriptors: it should be told so, or be served briefly.
+    /// Returns how many there may be at all.
+    pub fn is_crowded(stream: &Stream) -> Option<u64> {
+        (stream.part_of_descriptors() > Part::Common).then(descriptors::limit)
     }
 
     /// Gives up the spare descriptor to accept the first waiting peer and close the connection; true if one was.
@@ -161,8 +181,7 @@ impl Socket {
 struct Trouble {
     pause: Duration,
     retry_at: Option<Instant>,
-    logged_at: Option<Instant>,
-    refused: u64,
+    log: Rarely,
 }
 
 impl Trouble {
@@ -184,13 +203,9 @@ impl Trouble {
         } else {
             (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX)
         };
-        self.refused += u64::from(refused);
-        let now = Instant::now();
-        self.retry_at = Some(now + self.pause);
-        if self.logged_at.is_none_or(|at| now - at >= LOG_EVERY) {
-            warn!(%error, refused = self.refused, "accepting connections fails, trying again");
-            self.logged_at = Some(now);
-            self.refused = 0;
+        self.retry_at = Some(Instant::now() + self.pause);
+        if let Some(count) = self.log.note() {
+            warn!(%error, count, "accepting connections fails, trying again");
         }
     }
 }
@@ -262,7 +277,6 @@ fn out_of_descriptors(error: &io::Error) -> bool {
 
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-const LOG_EVERY: Duration = Duration::from_secs(1);
 /// The peer that made `accept` fail waits in the queue already; more time than this means it left.
 const REFUSE_WITHIN: Duration = Duration::from_millis(10);
 const BACKLOG: u32 = 1024;

@@ -15,9 +15,11 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use super::descriptors::{Part, part_of};
 use crate::{tls::ServerConfig, transport::Transport};
 
-/// A connection from a peer. TCP has no delay (each write is sent at once) and keepalive after 15 s.
+/// A connection from a peer. TCP has no delay: each write is sent at once. A peer that has vanished without a word is
+/// found out within 75 s, whether something is sent to it (by `TCP_USER_TIMEOUT`) or not (by keepalive).
 #[derive(Debug)]
 pub enum Stream {
     /// Over TCP, with the address of the peer.
@@ -32,10 +34,13 @@ impl Stream {
     pub(super) fn tcp(stream: TcpStream, peer: SocketAddr) -> Self {
         let keepalive = socket2::TcpKeepalive::new()
             .with_time(KEEPALIVE)
-            .with_interval(KEEPALIVE);
-        // Both can fail only on a connection that is gone already, which the first read tells.
+            .with_interval(KEEPALIVE)
+            .with_retries(KEEPALIVE_RETRIES);
+        let socket = socket2::SockRef::from(&stream);
+        // They can fail only on a connection that is gone already, which the first read tells.
         let _ = stream.set_nodelay(true);
-        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        let _ = socket.set_tcp_keepalive(&keepalive);
+        let _ = socket.set_tcp_user_timeout(Some(GONE_AFTER));
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         Self::Tcp(stream, peer)
     }
@@ -59,6 +64,15 @@ impl Stream {
             Self::Tcp(_, peer) => Some(peer.ip()),
             Self::Unix(_) => None,
             Self::Tls(stream) => stream.get_ref().0.peer_ip(),
+        }
+    }
+
+    /// Which part of the file descriptors this one is in; asked when it is new.
+    pub(super) fn part_of_descriptors(&self) -> Part {
+        match self {
+            Self::Tcp(stream, _) => part_of(stream),
+            Self::Unix(stream) => part_of(stream),
+            Self::Tls(stream) => stream.get_ref().0.part_of_descriptors(),
         }
     }
 
@@ -153,3 +167,6 @@ impl AsyncWrite for Stream {
 
 /// The reference's keepalive: probing after 15 s of silence, and every 15 s.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_RETRIES: u32 = 4;
+/// As long as all probes of keepalive take. It holds too for a peer that is there and lets us send nothing.
+const GONE_AFTER: Duration = Duration::from_secs(75);

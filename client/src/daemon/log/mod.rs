@@ -6,11 +6,12 @@
 //! ```
 //!
 //! Values come from strangers, so control characters are escaped and a value with blanks is quoted: one
-//! event is one line, whatever a client calls itself. A stderr that is gone is no reason to stop.
+//! event is one line, whatever a client calls itself. A stderr that is gone, or that nobody reads, is no reason to stop.
+
+mod stderr;
 
 use std::{
     fmt::{self, Write as _},
-    io::Write as _,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
@@ -30,6 +31,8 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt as _},
     registry::LookupSpan,
 };
+
+pub use stderr::dropped_lines;
 
 /// Target of events which end the process: `error!(target: log::FATAL, …)` is shown as `FATAL`.
 pub const FATAL: &str = "fatal";
@@ -150,10 +153,15 @@ pub fn init(prefix: &str, level: LogLevel) -> LogHandle {
     static LOG: OnceLock<LogHandle> = OnceLock::new();
     let handle = LOG.get_or_init(|| {
         let handle = LogHandle::new(level);
+        let own = prefix.to_owned();
+        let missed = move |count| {
+            let text = format!("log lines dropped, as nobody read them count={count}");
+            line(&own, LogLevel::Warn, &text) + "\n"
+        };
         let lines = Lines {
             prefix: prefix.to_owned(),
             handle: handle.clone(),
-            write: to_stderr,
+            write: move |line: &str| stderr::write_line(line, &missed),
         };
         // The only failure is that a subscriber is there already, which the caller chose.
         let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
@@ -173,11 +181,6 @@ pub(super) fn line(prefix: &str, level: LogLevel, text: &str) -> String {
 fn start(prefix: &str, level: LogLevel) -> String {
     let now = Zoned::now().strftime("%Y/%m/%d %H:%M:%S%.6f");
     format!("{prefix}{now} {}: ", level.label())
-}
-
-fn to_stderr(line: &str) {
-    // Nothing is left to tell about a stderr that is gone, and a daemon outlives its terminal.
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// The layer that turns events into lines.

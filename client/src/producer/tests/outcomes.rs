@@ -166,7 +166,7 @@ async fn what_no_nsqd_would_take_is_never_sent() {
     let elsewhere: Address = "elsewhere:1".parse().unwrap();
     let pinned = producer.publish(&topic, "a").on(&elsewhere);
     check(pinned.await, Invalid::NoSuchNode(elsewhere));
-    let none = producer.publish_many(&topic, Vec::<Bytes>::new()).await;
+    let none = producer.publish_many(&topic, Vec::<&str>::new()).await;
     check(Err(none.unwrap_err().first().clone()), Invalid::NoMessages);
     let second = producer.publish_many(&topic, ["a", ""]).await;
     check(
