@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use client::daemon::flags::COMPATIBLE_VERSION;
+use client::daemon::log::dropped_lines;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
@@ -154,7 +155,7 @@ const CHANNEL: [Metric<channel::Snapshot>; 12] = [
     ),
 ];
 
-const PROCESS: [Metric<Figures>; 7] = [
+const PROCESS: [Metric<Figures>; 8] = [
     gauge(
         "nsqd_healthy",
         "0 while messages can't be moved to disk",
@@ -179,6 +180,11 @@ const PROCESS: [Metric<Figures>; 7] = [
         "process_start_time_seconds",
         "When it started, in Unix seconds",
         |figures| figures.start_time,
+    ),
+    counter(
+        "nsqd_log_lines_dropped",
+        "Log lines dropped, as nobody read them",
+        |_| dropped_lines(),
     ),
     gauge("process_resident_memory_bytes", "Memory in RAM", |_| {
         process::resident_bytes()
