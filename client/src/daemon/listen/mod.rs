@@ -1,7 +1,7 @@
 //! Listening sockets, TCP or unix, that go on accepting whatever happens.
 //!
 //! Running out of file descriptors must not turn into a busy loop, nor leave peers hanging, nor keep the daemon from its
-//! own files: the last descriptors are not for connections ([`Listener::is_crowded`]). Should there be none all the same,
+//! own files: the last descriptors are not for connections ([`Listener::near_limit`]). Should there be none all the same,
 //! a spare one is given up for long enough to accept the waiting peer and close the connection at once.
 
 mod descriptors;
@@ -140,9 +140,9 @@ impl Listener {
         }
     }
 
-    /// Whether `stream`, just accepted, has one of the last file descriptors: it should be told so, or be served briefly.
-    /// Returns how many there may be at all.
-    pub fn is_crowded(stream: &Stream) -> Option<u64> {
+    /// Returns how many file descriptors there may be, if `stream`, just accepted, has one of the last: it should be told
+    /// so, or be served briefly.
+    pub fn near_limit(stream: &Stream) -> Option<u64> {
         (stream.part_of_descriptors() > Part::Common).then(descriptors::limit)
     }
 
@@ -312,6 +312,11 @@ mod tests {
             let accepted = listener.accept().await;
             assert_eq!(accepted.peer(), local.to_string(), "listening on {address}");
             assert_eq!(accepted.peer_ip(), Some(local.ip()));
+            let Stream::Tcp(socket, _) = &accepted else {
+                panic!("{accepted:?}");
+            };
+            let waits = socket2::SockRef::from(socket).tcp_user_timeout().unwrap();
+            assert_eq!(waits, Some(Duration::from_secs(75)));
 
             client = tokio::net::TcpStream::connect(("127.0.0.1", port))
                 .await
