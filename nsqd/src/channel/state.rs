@@ -158,7 +158,7 @@ impl State {
         mut entry: Entry,
         now: Instant,
     ) -> u16 {
-        entry.attempts = (entry.attempts + 1).min(ATTEMPTS_MAX);
+        entry.attempts = entry.attempts.saturating_add(1).min(ATTEMPTS_MAX);
         let consumer = &mut self.consumers[id.0];
         consumer.counters.messages += 1;
         *self.handed_out.at_mut(consumer.turn.locality()) += 1;
