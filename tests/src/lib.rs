@@ -19,6 +19,7 @@
 //!   the `client` crate, so that one mistake cannot hide behind the same mistake on the other side;
 //! - [`http`]: the same for HTTP; [`certificates`]: an authority for TLS;
 //! - [`wait`]: until a condition holds, and [`random`]: seeds that are printed;
+//! - [`fuzz`]: what is fed arbitrary bytes;
 //! - [`load`]: a load generator for the commands in `src/bin`, which print figures.
 #![expect(
     clippy::missing_panics_doc,
@@ -29,6 +30,7 @@ pub mod authd;
 pub mod binary;
 pub mod certificates;
 pub mod daemon;
+pub mod fuzz;
 pub mod http;
 pub mod load;
 pub mod log;

@@ -87,11 +87,7 @@ struct Authorization {
 
 impl Grant {
     /// Checks an answer that came at `now`. Compiles patterns, so it is not for the threads that serve connections.
-    pub(super) fn parse(
-        answer: &[u8],
-        patterns: &Patterns,
-        now: Instant,
-    ) -> Result<Self, GrantError> {
+    pub fn parse(answer: &[u8], patterns: &Patterns, now: Instant) -> Result<Self, GrantError> {
         let answer: Answer = serde_json::from_slice(answer)?;
         let ttl = match u64::try_from(answer.ttl) {
             Ok(seconds @ 1..) => Duration::from_secs(seconds).min(TTL_MAX),

@@ -23,9 +23,8 @@ use tokio::time::Instant;
 use tracing::warn;
 
 pub use grant::{Grant, GrantError, Permission};
+pub use pattern::Patterns;
 pub use question::{Question, Secret};
-
-use pattern::Patterns;
 
 /// Largest answer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;

@@ -16,7 +16,7 @@ pub(super) type Pattern = Arc<Regex>;
 
 /// Compiles patterns; those in use are compiled once.
 #[derive(Debug)]
-pub(super) struct Patterns {
+pub struct Patterns {
     /// They are for whole names.
     anchor: bool,
     warned: AtomicBool,
@@ -24,7 +24,8 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
-    pub(super) fn new(anchor: bool) -> Self {
+    /// None yet; with `anchor` they will be for whole names (`--auth-anchor-patterns`).
+    pub fn new(anchor: bool) -> Self {
         Self {
             anchor,
             warned: AtomicBool::new(false),

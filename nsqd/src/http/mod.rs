@@ -34,6 +34,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
 use tokio::sync::watch;
 
+pub use publish::Lines;
+
 use crate::node::Node;
 
 /// The ports that are listened on, for `/info`; a unix socket has none.
