@@ -36,7 +36,6 @@ use crate::{
 pub(super) struct Service<S> {
     pub(super) router: Router<S>,
     pub(super) state: Arc<S>,
-    pub(super) limits: Limits,
     /// What every connection begins with, if it is HTTPS.
     pub(super) tls: Option<Arc<ServerConfig>>,
 }
@@ -45,16 +44,17 @@ pub(super) struct Service<S> {
 pub(super) async fn run<S: Send + Sync + 'static>(
     service: Arc<Service<S>>,
     stream: Stream,
+    limits: Limits,
     closing: watch::Receiver<bool>,
 ) {
     let peer = Arc::new(Peer {
         text: stream.peer(),
         ip: stream.peer_ip(),
     });
-    let Some(mut stream) = secured(&service, stream, &peer).await else {
+    let Some(mut stream) = secured(&service, stream, &limits, &peer).await else {
         return;
     };
-    match talk(&service, &mut stream, &peer, closing).await {
+    match talk(&service, &mut stream, limits, &peer, closing).await {
         Ok(()) => linger(stream).await,
         Err(End::Deadline) => debug!(peer = peer.text, "connection took too long, closed"),
         Err(End::Closing) => debug!(peer = peer.text, "idle connection closed"),
@@ -66,12 +66,17 @@ pub(super) async fn run<S: Send + Sync + 'static>(
 }
 
 /// Does the handshake of TLS, if this is HTTPS; one that fails has nobody to be told.
-async fn secured<S>(service: &Service<S>, stream: Stream, peer: &Peer) -> Option<Stream> {
+async fn secured<S>(
+    service: &Service<S>,
+    stream: Stream,
+    limits: &Limits,
+    peer: &Peer,
+) -> Option<Stream> {
     let Some(config) = &service.tls else {
         return Some(stream);
     };
     let handshake = stream.accept_tls(Arc::clone(config));
-    match tokio::time::timeout(service.limits.header_timeout, handshake).await {
+    match tokio::time::timeout(limits.header_timeout, handshake).await {
         Ok(Ok(stream)) => return Some(stream),
         Ok(Err(error)) => debug!(peer = peer.text, %error, "TLS handshake failed"),
         Err(_) => debug!(peer = peer.text, "TLS handshake took too long"),
@@ -89,22 +94,16 @@ enum End {
 async fn talk<S: Send + Sync + 'static>(
     service: &Arc<Service<S>>,
     stream: &mut Stream,
+    limits: Limits,
     peer: &Arc<Peer>,
     mut closing: watch::Receiver<bool>,
 ) -> Result<(), End> {
-    let Limits {
-        header_timeout,
-        idle_timeout,
-        header_bytes,
-        headers,
-        ..
-    } = service.limits;
-    let deadline = Deadline::new(header_timeout, idle_timeout);
+    let deadline = Deadline::new(&limits);
     let answer = service_fn(|request: hyper::Request<Incoming>| {
         let (service, peer, deadline) = (Arc::clone(service), Arc::clone(peer), deadline.clone());
         async move {
             deadline.request_started();
-            let response = service.answer(request, peer).await;
+            let response = service.answer(request, &limits, peer).await;
             if response.is_stream() {
                 deadline.stream_started();
             } else {
@@ -121,8 +120,9 @@ async fn talk<S: Send + Sync + 'static>(
         .timer(TokioTimer::new())
         // Ours tells a slow head from an idle connection, which hyper's does not.
         .header_read_timeout(None)
-        .max_headers(headers)
-        .max_header_size(header_bytes)
+        .keep_alive(!limits.idle_timeout.is_zero())
+        .max_headers(limits.headers)
+        .max_header_size(limits.header_bytes)
         .title_case_headers(true)
         .serve_connection(socket, answer);
     let mut connection = std::pin::pin!(connection);
@@ -152,13 +152,18 @@ async fn linger(mut stream: Stream) {
 
 impl<S: Send + Sync + 'static> Service<S> {
     /// Answers one request, and logs it.
-    async fn answer(&self, request: hyper::Request<Incoming>, peer: Arc<Peer>) -> Response {
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        limits: &Limits,
+        peer: Arc<Peer>,
+    ) -> Response {
         let start = Instant::now();
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let response = if let Some(refusal) = self.refusal(&request) {
+        let response = if let Some(refusal) = refusal(&request, limits) {
             refusal
         } else {
-            let request = Request::new(request, Arc::clone(&peer), self.limits.body_timeout);
+            let request = Request::new(request, Arc::clone(&peer), limits.body_timeout);
             guarded(self.router.dispatch(&self.state, request)).await
         };
         let response = self.router.with_common_headers(response);
@@ -168,27 +173,27 @@ impl<S: Send + Sync + 'static> Service<S> {
         }
         response
     }
+}
 
-    /// The answer to a request that no handler should see.
-    fn refusal(&self, request: &hyper::Request<Incoming>) -> Option<Response> {
-        let hosts = request.headers().get_all(HOST).iter().count();
-        let is_1_1 = request.version() == Version::HTTP_11;
-        if hosts > 1 || (is_1_1 && hosts == 0) {
-            let text = "400 Bad Request: exactly one Host header is required";
-            return Some(Response::plain(text).with_status(StatusCode::BAD_REQUEST));
-        }
-        let uri = request
-            .uri()
-            .path_and_query()
-            .map_or("", |uri| uri.as_str());
-        if uri.len() > self.limits.uri_bytes {
-            return Some(Response::error(StatusCode::URI_TOO_LONG, "URI_TOO_LONG"));
-        }
-        if cross_site::is_forged(request.method(), request.headers()) {
-            return Some(Response::error(StatusCode::FORBIDDEN, "CROSS_SITE"));
-        }
-        None
+/// The answer to a request that no handler should see.
+fn refusal(request: &hyper::Request<Incoming>, limits: &Limits) -> Option<Response> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    let is_1_1 = request.version() == Version::HTTP_11;
+    if hosts > 1 || (is_1_1 && hosts == 0) {
+        let text = "400 Bad Request: exactly one Host header is required";
+        return Some(Response::plain(text).with_status(StatusCode::BAD_REQUEST));
     }
+    let uri = request
+        .uri()
+        .path_and_query()
+        .map_or("", |uri| uri.as_str());
+    if uri.len() > limits.uri_bytes {
+        return Some(Response::error(StatusCode::URI_TOO_LONG, "URI_TOO_LONG"));
+    }
+    if cross_site::is_forged(request.method(), request.headers()) {
+        return Some(Response::error(StatusCode::FORBIDDEN, "CROSS_SITE"));
+    }
+    None
 }
 
 /// Waits for a handler. Its panic is its own: the answer is 500, and the daemon goes on.

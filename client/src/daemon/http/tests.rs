@@ -24,11 +24,13 @@ struct Server {
 }
 
 const BODY_MAX: usize = 100;
+const FLOOD_BYTES: usize = 64 << 20;
 
 fn limits() -> Limits {
     Limits {
         header_timeout: Duration::from_millis(80),
         body_timeout: Duration::from_millis(80),
+        write_timeout: Duration::from_millis(400),
         idle_timeout: Duration::from_millis(300),
         grace: Duration::from_millis(200),
         ..Limits::default()
@@ -91,6 +93,9 @@ async fn start_with(limits: Limits) -> Server {
         .route(Method::PUT, "/sleep/*", sleep)
         .get("/panic", panics)
         .get("/stream", stream)
+        .get("/flood", |_, _| async {
+            Ok(Response::text(vec![0; FLOOD_BYTES]))
+        })
         .with_header(
             hyper::header::REFERRER_POLICY,
             "no-referrer".parse().unwrap(),
@@ -390,6 +395,26 @@ async fn a_slow_body_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_reads_is_given_up() {
+    let server = start_with(Limits {
+        idle_timeout: Duration::from_mins(1),
+        ..limits()
+    })
+    .await;
+    let mut deaf = server.connect().await;
+    // More than any socket takes.
+    let request = b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n";
+    deaf.write_all(request).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), deaf.read_to_end(&mut answer)).await;
+    assert!(
+        read.is_ok() && answer.len() < FLOOD_BYTES,
+        "it was waited for"
+    );
+}
+
+#[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let server = start().await;
     let post = |body: &str| {
@@ -486,13 +511,21 @@ async fn shutdown_waits_for_no_longer_than_the_grace() {
 }
 
 #[tokio::test]
-async fn connections_above_the_limit_wait_their_turn() {
+async fn connections_above_the_limit_are_served_in_brief_or_wait_their_turn() {
     let server = start_with(Limits {
         connections: 1,
+        reserve: 1,
+        header_timeout: Duration::from_secs(20),
+        idle_timeout: Duration::from_secs(20),
         ..limits()
     })
     .await;
-    let first = server.connect().await;
+    let _first = server.connect().await;
+    let ping = b"GET /ping HTTP/1.1\r\nHost: h\r\n\r\n";
+    let extra = server.send(ping).await;
+    check(&extra, "200", &["OK", "Connection: close"]);
+
+    let extra = server.connect().await;
     let mut second = server.connect().await;
     second
         .write_all(b"GET /ping HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
@@ -501,6 +534,6 @@ async fn connections_above_the_limit_wait_their_turn() {
     let mut byte = [0];
     let early = tokio::time::timeout(Duration::from_millis(30), second.peek(&mut byte)).await;
     assert!(early.is_err(), "answered above the limit");
-    drop(first);
+    drop(extra);
     check(&read_to_end(&mut second).await, "200", &["OK"]);
 }

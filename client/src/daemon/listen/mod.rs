@@ -1,7 +1,7 @@
 //! Listening sockets, TCP or unix, that go on accepting whatever happens.
 //!
 //! Running out of file descriptors must not turn into a busy loop, nor leave peers hanging, nor keep the daemon from its
-//! own files: the last descriptors are not for connections ([`Listener::near_limit`]). Should there be none all the same,
+//! own files: the last descriptors are not for connections ([`no_room`]). Should there be none all the same,
 //! a spare one is given up for long enough to accept the waiting peer and close the connection at once.
 
 mod descriptors;
@@ -26,7 +26,7 @@ use tokio::{
 use tracing::warn;
 
 pub use descriptors::raise_descriptor_limit;
-pub use refusals::Refusals;
+pub use refusals::{Refusals, no_room};
 pub use stream::Stream;
 
 use crate::tls::ServerConfig;
@@ -138,12 +138,6 @@ impl Listener {
             };
             self.trouble.note(&error, refused);
         }
-    }
-
-    /// Returns how many file descriptors there may be, if `stream`, just accepted, has one of the last: it should be told
-    /// so, or be served briefly.
-    pub fn near_limit(stream: &Stream) -> Option<u64> {
-        (stream.part_of_descriptors() > Part::Common).then(descriptors::limit)
     }
 
     /// Gives up the spare descriptor to accept the first waiting peer and close the connection; true if one was.

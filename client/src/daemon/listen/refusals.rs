@@ -10,6 +10,22 @@ use tokio::{
 use tracing::warn;
 
 use super::Stream;
+use super::descriptors::{self, Part};
+
+/// Returns why there is no room for `stream`, just accepted, beside so many other `connections`: there are `max` of them
+/// already (`--max-connections`; 0 for any number), or it has one of the last file descriptors.
+pub fn no_room(stream: &Stream, connections: usize, max: usize) -> Option<String> {
+    if max > 0 && connections >= max {
+        let reason = format!("too many connections, --max-connections allows {max}");
+        return Some(reason);
+    }
+    if stream.part_of_descriptors() == Part::Common {
+        return None;
+    }
+    let limit = descriptors::limit();
+    let reason = format!("too many connections, the limit of file descriptors is {limit}");
+    Some(reason)
+}
 
 /// Refuses connections, a few of them politely at a time, and logs it once a second.
 #[derive(Debug, Default)]
