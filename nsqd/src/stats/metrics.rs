@@ -155,7 +155,7 @@ const CHANNEL: [Metric<channel::Snapshot>; 12] = [
     ),
 ];
 
-const PROCESS: [Metric<Figures>; 8] = [
+const PROCESS: [Metric<Figures>; 9] = [
     gauge(
         "nsqd_healthy",
         "0 while messages can't be moved to disk",
@@ -182,6 +182,11 @@ const PROCESS: [Metric<Figures>; 8] = [
         |figures| figures.start_time,
     ),
     counter(
+        "nsqd_connections_refused",
+        "Connections of the TCP protocol that there was no room for",
+        |node| node.connections_refused,
+    ),
+    counter(
         "nsqd_log_lines_dropped",
         "Log lines dropped, as nobody read them",
         |_| dropped_lines(),
@@ -200,6 +205,7 @@ struct Figures {
     topics: Vec<TopicFigures>,
     healthy: bool,
     connections: u64,
+    connections_refused: u64,
     message_memory_bytes: u64,
     message_memory_budget_bytes: u64,
     start_time: u64,
@@ -211,6 +217,7 @@ impl Figures {
             topics: topics(node, &Selection::FIGURES).unwrap_or_default(),
             healthy: health(node).is_ok(),
             connections: node.connections().count() as u64,
+            connections_refused: node.connections().refused(),
             message_memory_bytes: node.memory().used() as u64,
             message_memory_budget_bytes: node.options().mem_queue_bytes as u64,
             start_time: u64::try_from(node.started_at()).unwrap_or(0),

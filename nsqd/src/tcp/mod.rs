@@ -10,8 +10,8 @@ mod upgrade;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::daemon::listen::{Listener, Stream};
-use client::wire::{MAGIC_V2, check_magic, put_error};
+use client::daemon::listen::{Listener, Refusals, Stream, no_room};
+use client::wire::{ErrorCode, ErrorReply, MAGIC_V2, check_magic, put_error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,11 +34,18 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Accepts connections until `stopping` says so, and returns when the last one has ended.
 pub async fn serve(node: Arc<Node>, mut listener: Listener, stopping: watch::Receiver<bool>) {
     let mut sessions = JoinSet::new();
+    let mut refusals = Refusals::default();
     let stopped = stopped(stopping.clone());
     tokio::pin!(stopped);
     loop {
         tokio::select! {
             stream = listener.accept() => {
+                // The ended ones first: there may be room again.
+                while sessions.try_join_next().is_some() {}
+                if let Some(reason) = no_room(&stream, sessions.len(), node.options().max_connections) {
+                    refuse(&node, &mut refusals, stream, &reason);
+                    continue;
+                }
                 let span = info_span!("session", peer = %stream.peer());
                 sessions.spawn(run(Arc::clone(&node), stream, stopping.clone()).instrument(span));
             }
@@ -48,6 +55,14 @@ pub async fn serve(node: Arc<Node>, mut listener: Listener, stopping: watch::Rec
     }
     drop(listener);
     while sessions.join_next().await.is_some() {}
+}
+
+/// Says why, as an error that clients know: those of the reference take it for the answer to IDENTIFY, and try again later.
+fn refuse(node: &Node, refusals: &mut Refusals, stream: Stream, reason: &str) {
+    let mut frame = Vec::new();
+    put_error(&mut frame, &ErrorReply::new(ErrorCode::Invalid, reason));
+    refusals.refuse(stream, frame, reason);
+    node.connections().count_refused();
 }
 
 async fn run(node: Arc<Node>, mut stream: Stream, stopping: watch::Receiver<bool>) {

@@ -134,6 +134,7 @@ impl Connected {
 #[derive(Debug, Default)]
 pub struct Registry {
     connections: Mutex<Slab<Arc<Connected>>>,
+    refused: AtomicU64,
 }
 
 impl Registry {
@@ -160,6 +161,15 @@ impl Registry {
             key,
             connected,
         }
+    }
+
+    /// How many connections there was no room for, since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many connections there are.
