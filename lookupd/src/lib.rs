@@ -59,9 +59,15 @@ impl Daemon {
         };
         let directory = Arc::new(Directory::new(options.rules, &about, log));
 
+        let connections_max = options.max_connections;
         let (stopping, stopped) = watch::channel(false);
         let servers = [
-            tokio::spawn(session::serve(Arc::clone(&directory), tcp, stopped.clone())),
+            tokio::spawn(session::serve(
+                Arc::clone(&directory),
+                tcp,
+                connections_max,
+                stopped.clone(),
+            )),
             tokio::spawn(http::serve(directory, http, stopped)),
         ];
         Ok(Self {

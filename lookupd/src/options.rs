@@ -78,6 +78,8 @@ pub struct Flags {
     pub max_registrations: i64,
     #[arg(long, default_value = "1000000", value_parser = integer::<i64>, help = "Most topics and channels known in all, from 1; about 300 bytes each")]
     pub max_names: i64,
+    #[arg(long, default_value = "0", value_parser = integer::<i64>, help = "Most connections of nsqds; 0 for as many as the limit of file descriptors has room for")]
+    pub max_connections: i64,
 }
 
 /// Checked settings. Names and meanings are those of the flags; defaults are in their help.
@@ -97,6 +99,8 @@ pub struct Options {
     pub broadcast_address: String,
     /// What the registry hides, and how much it holds.
     pub rules: Rules,
+    /// Most connections of nsqds; 0 for as many as file descriptors allow.
+    pub max_connections: usize,
 }
 
 impl Options {
@@ -123,6 +127,7 @@ impl Options {
                 max_registrations: from_1("max-registrations", flags.max_registrations)?,
                 max_names: from_1("max-names", flags.max_names)?,
             },
+            max_connections: from_0("max-connections", flags.max_connections)?,
             hostname,
         })
     }
@@ -143,6 +148,14 @@ fn address(flag: &'static str, address: String) -> Result<String, OptionsError> 
         });
     }
     Ok(address)
+}
+
+fn from_0(flag: &'static str, value: i64) -> Result<usize, OptionsError> {
+    usize::try_from(value).map_err(|_| OptionsError {
+        flag,
+        value: value.to_string(),
+        allowed: "at least 0",
+    })
 }
 
 fn from_1(flag: &'static str, value: i64) -> Result<usize, OptionsError> {
@@ -233,6 +246,7 @@ mod tests {
             ("--http-address=", "host:port"),
             ("--max-registrations=0", "[1,"),
             ("--max-names=-1", "[1,"),
+            ("--max-connections=-1", "at least 0"),
         ] {
             let error = Options::check(flags(&[word]).unwrap())
                 .expect_err(word)

@@ -13,9 +13,9 @@ mod conversation;
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::{Buf as _, BytesMut};
-use client::daemon::listen::{Listener, Stream};
-use client::wire::ErrorReply;
+use client::daemon::listen::{Listener, Refusals, Stream, no_room};
 use client::wire::lookup::{CommandDecoder, MAGIC_V1, check_magic, put_error};
+use client::wire::{ErrorCode, ErrorReply};
 use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -28,19 +28,28 @@ use tracing::{debug, info, warn};
 use crate::directory::Directory;
 use conversation::Conversation;
 
-/// Accepts connections until `stopping` says so, and returns when the last one has ended.
+/// Accepts up to `connections_max` connections at a time (0 for any number) until `stopping` says so, and returns when the
+/// last one has ended.
 pub(crate) async fn serve(
     directory: Arc<Directory>,
     mut listener: Listener,
+    connections_max: usize,
     mut stopping: watch::Receiver<bool>,
 ) {
     let address = listener.local_address();
     info!("TCP: listening on {address}");
     let mut sessions = JoinSet::new();
+    let mut refusals = Refusals::default();
     let for_sessions = stopping.clone();
     loop {
         tokio::select! {
             stream = listener.accept() => {
+                // The ended ones first: there may be room again.
+                while sessions.try_join_next().is_some() {}
+                if let Some(reason) = no_room(&stream, sessions.len(), connections_max) {
+                    refuse(&directory, &mut refusals, stream, &reason);
+                    continue;
+                }
                 sessions.spawn(run(Arc::clone(&directory), stream, for_sessions.clone()));
             }
             _ = sessions.join_next(), if !sessions.is_empty() => {}
@@ -50,6 +59,13 @@ pub(crate) async fn serve(
     info!("TCP: closing {address}");
     drop(listener);
     while sessions.join_next().await.is_some() {}
+}
+
+fn refuse(directory: &Directory, refusals: &mut Refusals, stream: Stream, reason: &str) {
+    let mut frame = Vec::new();
+    put_error(&mut frame, &ErrorReply::new(ErrorCode::Invalid, reason));
+    refusals.refuse(stream, frame, reason);
+    directory.metrics.refused(ErrorCode::Invalid);
 }
 
 /// One connection, from its first byte to its last.
