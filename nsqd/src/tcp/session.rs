@@ -31,8 +31,12 @@ use crate::topic::{TooMany, Topic};
 /// Deliveries are put together up to this many bytes before they are written, or the connection's output buffer size if
 /// that is more.
 const DELIVERY_BYTES: usize = 64 * 1024;
-/// Far enough for a timer that has nothing to do.
-const NEVER: Duration = Duration::from_hours(24);
+/// How often a connection without heartbeats is looked at.
+const LOOK: Duration = Duration::from_secs(30);
+/// How long such a connection may take for the rest of a command, and to take some of what it is sent.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a connection may take for the rest of its first command: it has shown nothing yet.
+const FIRST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a session ended.
 #[derive(Debug)]
@@ -105,6 +109,10 @@ pub(super) struct Session {
     /// Commands of one kind in a row, gathered to be done at once; empty between reads.
     pub(super) gathered: Gathered,
     last_command: Instant,
+    /// It has completed a command.
+    has_spoken: bool,
+    /// Since when the start of a command is here without its end.
+    begun: Option<Instant>,
     next_heartbeat: Instant,
 }
 
@@ -155,7 +163,7 @@ impl Session {
             node,
             connection,
             registered,
-            next_heartbeat: now + settings.heartbeat_interval.unwrap_or(NEVER),
+            next_heartbeat: now + settings.heartbeat_interval.unwrap_or(LOOK),
             settings,
             stage: Stage::Init,
             needs_tls,
@@ -169,6 +177,8 @@ impl Session {
             published: None,
             gathered: Gathered::default(),
             last_command: now,
+            has_spoken: false,
+            begun: None,
         }
     }
 
@@ -202,6 +212,9 @@ impl Session {
         loop {
             if let Err(end) = self.handle_input().await {
                 return end;
+            }
+            if !self.connection.input.is_empty() {
+                self.begun.get_or_insert_with(Instant::now);
             }
             if let Err(end) = self.deliver() {
                 return end;
@@ -267,17 +280,13 @@ impl Session {
 
     fn on_timer(&mut self, timer: Pin<&mut Sleep>) -> Result<(), End> {
         let now = Instant::now();
-        if let Some(interval) = self.settings.heartbeat_interval {
-            if now >= self.last_command + 2 * interval {
-                return Err(self.decoder.truncated().map_or(End::Silent, End::Refused));
-            }
-            if self
-                .connection
-                .stuck_since()
-                .is_some_and(|since| now >= since + interval)
-            {
-                return Err(End::Stuck);
-            }
+        if self.patience_ends().is_some_and(|at| now >= at) {
+            return Err(self.decoder.truncated().map_or(End::Silent, End::Refused));
+        }
+        let patience = self.settings.heartbeat_interval.unwrap_or(PATIENCE);
+        let stuck_since = self.connection.stuck_since();
+        if stuck_since.is_some_and(|since| now >= since + patience) {
+            return Err(End::Stuck);
         }
         if now >= self.next_heartbeat {
             self.beat(now);
@@ -293,7 +302,7 @@ impl Session {
         if self.settings.heartbeat_interval.is_some() {
             put_response(&mut self.connection.output, HEARTBEAT);
         }
-        self.next_heartbeat = now + self.settings.heartbeat_interval.unwrap_or(NEVER);
+        self.next_heartbeat = now + self.settings.heartbeat_interval.unwrap_or(LOOK);
     }
 
     /// Waits for `answer`, for which the client has to wait too, and sends heartbeats meanwhile.
@@ -325,27 +334,39 @@ impl Session {
         }
     }
 
-    /// When the timer has something to look at next: with no heartbeats, nothing for a long time.
+    /// When the timer has something to look at next.
     fn next_wake(&self) -> Instant {
-        let silent = self
-            .settings
-            .heartbeat_interval
-            .map(|interval| self.last_command + 2 * interval);
-        silent.map_or(self.next_heartbeat, |silent| {
-            silent.min(self.next_heartbeat)
-        })
+        let ends = self.patience_ends().into_iter();
+        ends.fold(self.next_heartbeat, Instant::min)
+    }
+
+    /// When the next command has to be complete at the latest: two heartbeats after the last one, as in the reference.
+    /// Without heartbeats it may never come, but not stop in the middle.
+    fn patience_ends(&self) -> Option<Instant> {
+        let heartbeats = self.settings.heartbeat_interval;
+        let silent = heartbeats.map(|interval| self.last_command + 2 * interval);
+        let patience = if !self.has_spoken {
+            FIRST_PATIENCE
+        } else if heartbeats.is_none() {
+            PATIENCE
+        } else {
+            return silent;
+        };
+        let stalled = self.begun.map(|begun| begun + patience);
+        [silent, stalled].into_iter().flatten().min()
     }
 
     /// A command was complete: the peer is alive.
     pub(super) fn heard(&mut self) {
         self.last_command = Instant::now();
+        (self.has_spoken, self.begun) = (true, None);
     }
 
     /// Applies what IDENTIFY has settled.
     pub(super) fn apply(&mut self, settings: Settings) {
         self.locality = self.node.locality(&settings);
         self.settings = self.registered.connected.set_settings(settings);
-        self.next_heartbeat = Instant::now() + self.settings.heartbeat_interval.unwrap_or(NEVER);
+        self.next_heartbeat = Instant::now() + self.settings.heartbeat_interval.unwrap_or(LOOK);
     }
 
     pub(super) fn set_stage(&mut self, stage: Stage) {
