@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
 use crate::log::{Disk, read_file, replace_file};
-use crate::topic::{Known, Topic};
+use crate::topic::{Durability, Known, Topic};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "nsqd.dat";
@@ -43,6 +43,9 @@ struct FileTopic {
     name: String,
     #[serde(default)]
     paused: bool,
+    /// Ours: the level that it was given for itself. The reference skips what it does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    durability: Option<String>,
     channels: Option<Vec<FileChannel>>,
 }
 
@@ -154,6 +157,7 @@ impl FileTopic {
         Self {
             name: name.to_string(),
             paused: known.paused,
+            durability: known.durability.map(|level| level.to_string()),
             channels: none_if_empty(channels.collect()),
         }
     }
@@ -170,9 +174,18 @@ impl FileTopic {
         }
         Known {
             paused: self.paused,
+            durability: self.durability.map(|level| known_level(&level)),
             channels,
         }
     }
+}
+
+/// The level of this name. One that is not known is from a later version: no level here promises too much.
+fn known_level(name: &str) -> Durability {
+    name.parse().unwrap_or_else(|error| {
+        warn!(%name, %error, "level of durability in the metadata taken for fsync");
+        Durability::Fsync
+    })
 }
 
 /// What is to be known of these topics at the next start.
@@ -233,6 +246,16 @@ mod tests {
             assert!(topics.is_none(), "cut at {cut}");
             assert!(directory.path().join("nsqd.damaged").exists());
         }
+    }
+
+    #[test]
+    fn levels_come_back_and_unknown_ones_are_taken_for_the_strongest() {
+        let text = r#"{"topics":[{"name":"t","paused":false,"durability":"disk","channels":null}],"version":"1.3.0"}"#;
+        let topics = read(text).0.unwrap();
+        assert_eq!(String::from_utf8(encode(topics)).unwrap(), text);
+        let later = read(&text.replace("disk", "replicated")).0.unwrap();
+        let levels: Vec<_> = later.values().map(|known| known.durability).collect();
+        assert_eq!(levels, [Some(Durability::Fsync)]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The progress of a topic's channels on disk, one file per topic, replaced as a whole.
 //!
 //! ```text
-//!  0  8  magic "NSQPROG2"
+//!  0  8  magic "NSQPROG3"
 //!  8  4  CRC32C of the payload
 //! 12     payload: topic, then channels until the end
 //!
 //! topic    8 + 4  where begins what no channel has been shown      1  paused
+//!          1      level of durability of its own: 0 none, 1 memory, 2 disk, 3 fsync
 //!          8 + 4  end of the side lane: what comes after it is newer than this file
 //!          4 × n  entries deferred before any channel was shown them
 //! channel  1 + n  name       1  paused     8 + 4  cursor
@@ -14,7 +15,8 @@
 //! entry    8 segment, 4 index, 2 attempts, 8 due in nanoseconds since the Unix epoch, 0: now
 //! ```
 //!
-//! With the magic "NSQPROG1", which is still read, what is to be delivered now is a list of entries too.
+//! Earlier forms are still read: "NSQPROG2" has no level, and in "NSQPROG1" what is to be delivered now is a list of
+//! entries too.
 //!
 //! All integers are big endian. Positions are a segment's number and an index in it. Depths are not here: they follow
 //! from the log and these positions.
@@ -23,8 +25,10 @@ use bytes::{Buf, BufMut, TryGetError};
 use client::wire::ChannelName;
 
 use super::{Entry, Run};
+use crate::topic::Durability;
 
-const MAGIC: &[u8; 8] = b"NSQPROG2";
+const MAGIC: &[u8; 8] = b"NSQPROG3";
+const MAGIC_WITHOUT_LEVEL: &[u8; 8] = b"NSQPROG2";
 const MAGIC_OF_ENTRIES: &[u8; 8] = b"NSQPROG1";
 
 /// The progress of a topic's channels.
@@ -34,6 +38,8 @@ pub struct Progress {
     pub unshown: (u64, u32),
     /// Whether the topic is paused.
     pub paused: bool,
+    /// The level of durability that the topic was given for itself.
+    pub durability: Option<Durability>,
     /// The end of the side lane.
     pub side_end: (u64, u32),
     /// Deferred messages that no channel has been shown.
@@ -114,6 +120,7 @@ impl Progress {
         out.put_u32(0);
         put_position(&mut out, self.unshown);
         out.put_u8(u8::from(self.paused));
+        out.put_u8(Durability::code(self.durability));
         put_position(&mut out, self.side_end);
         put_entries(&mut out, &self.unshown_deferred);
         for channel in &self.channels {
@@ -133,8 +140,9 @@ impl Progress {
     /// Reads the bytes of the file.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProgressError> {
         let (magic, mut input) = bytes.split_at_checked(8).ok_or(ProgressError::NotOne)?;
+        let has_level = magic == MAGIC;
         let get_ready = match magic {
-            _ if magic == MAGIC => get_runs,
+            _ if has_level || magic == MAGIC_WITHOUT_LEVEL => get_runs,
             _ if magic == MAGIC_OF_ENTRIES => get_entries_as_runs,
             _ => return Err(ProgressError::NotOne),
         };
@@ -145,6 +153,11 @@ impl Progress {
         let mut progress = Self {
             unshown: get_position(input)?,
             paused: input.try_get_u8()? != 0,
+            durability: if has_level {
+                Durability::from_code(input.try_get_u8()?)
+            } else {
+                None
+            },
             side_end: get_position(input)?,
             unshown_deferred: get_entries(input)?,
             channels: Vec::new(),
@@ -262,6 +275,7 @@ mod tests {
         Progress {
             unshown: (7, 8),
             paused: true,
+            durability: Some(Durability::Disk),
             side_end: (9, 1),
             unshown_deferred: vec![due(1, 99)],
             channels: vec![ChannelProgress {
@@ -279,6 +293,25 @@ mod tests {
         for progress in [progress(), Progress::default()] {
             assert_eq!(Progress::decode(&progress.encode()).unwrap(), progress);
         }
+    }
+
+    /// Makes earlier bytes of a whole progress file: with this magic, without a level, and with a check that fits.
+    fn make_earlier(bytes: &mut Vec<u8>, magic: [u8; 8]) {
+        bytes[..8].copy_from_slice(&magic);
+        bytes.remove(12 + 12 + 1);
+        let check = crc32c::crc32c(&bytes[12..]);
+        bytes[8..12].copy_from_slice(&check.to_be_bytes());
+    }
+
+    #[test]
+    fn the_form_without_a_level_is_read() {
+        let mut bytes = progress().encode();
+        make_earlier(&mut bytes, *MAGIC_WITHOUT_LEVEL);
+        let expected = Progress {
+            durability: None,
+            ..progress()
+        };
+        assert_eq!(Progress::decode(&bytes).unwrap(), expected);
     }
 
     #[test]
@@ -301,10 +334,9 @@ mod tests {
             at..at + ready.len(),
             put_and_take(|out| put_entries(out, &singles)),
         );
-        bytes[..8].copy_from_slice(MAGIC_OF_ENTRIES);
-        let check = crc32c::crc32c(&bytes[12..]);
-        bytes[8..12].copy_from_slice(&check.to_be_bytes());
+        make_earlier(&mut bytes, *MAGIC_OF_ENTRIES);
         let mut expected = progress();
+        expected.durability = None;
         expected.channels[0].ready = singles.iter().map(|due| due.entry.into()).collect();
         assert_eq!(Progress::decode(&bytes).unwrap(), expected);
     }

@@ -26,13 +26,13 @@ pub struct Closed;
 
 impl Log {
     /// Appends the messages of one publish, all or none, and moves those who wait for messages to `woken`, to be rung
-    /// after every lock is gone.
+    /// after every lock is gone. Returns how many messages it has taken so far, see [`Counters`](super::Counters).
     pub fn append<'a>(
         &self,
         stamp: Stamp,
         bodies: impl Iterator<Item = &'a [u8]>,
         woken: &mut Vec<Arc<dyn Waiter>>,
-    ) -> Result<(), Closed> {
+    ) -> Result<u64, Closed> {
         let mut state = self.lock_to_append()?;
         if state.open.segment.written() == 0 {
             self.recycle(&mut state);
@@ -53,16 +53,16 @@ impl Log {
         if state.visible.is_none() {
             state.wake(woken);
         }
-        Ok(())
+        Ok(state.counters.messages)
     }
 
-    /// Appends a deferred message to the side lane; returns where it is.
+    /// Appends a deferred message to the side lane; returns where it is, and how many messages were taken so far.
     pub fn append_deferred(
         &self,
         stamp: Stamp,
         body: &[u8],
         due_ns: i64,
-    ) -> Result<(Arc<Segment>, u32), Closed> {
+    ) -> Result<(Arc<Segment>, u32, u64), Closed> {
         let mut state = self.lock_to_append()?;
         state.counters.messages += 1;
         state.counters.bytes += body.len() as u64;
@@ -71,7 +71,8 @@ impl Log {
             due_ns,
             moved: false,
         };
-        Ok(self.append_aside(&mut state, stamp.timestamp_ns, id, body, tag))
+        let (segment, index) = self.append_aside(&mut state, stamp.timestamp_ns, id, body, tag);
+        Ok((segment, index, state.counters.messages))
     }
 
     fn lock_to_append(&self) -> Result<MutexGuard<'_, State>, Closed> {
@@ -184,6 +185,7 @@ impl Log {
         // A publish larger than a segment seals in its middle.
         buffer.charge();
         segment.seal(buffer);
+        state.note_unwritten(&segment);
         state.sealed.push_back(segment);
     }
 
@@ -191,6 +193,7 @@ impl Log {
     pub(super) fn seal_side(&self, state: &mut State) {
         let Open { segment, buffer } = self.replace_side(state);
         segment.seal(buffer);
+        state.note_unwritten(&segment);
         state.keep_aside(&segment);
         self.directory.call_for_care();
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use super::file::{Disk, DiskFile};
+use super::file::{Disk, DiskFile, temporary};
 use super::record::Lane;
 
 /// A topic's place on disk. Nothing is created before there is something to keep.
@@ -18,6 +18,9 @@ pub struct Directory {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     created: AtomicBool,
+    /// Names were created in it that a power cut may take back, and so was its own.
+    new_names: AtomicBool,
+    own_name_is_new: AtomicBool,
     /// Files whose segments nobody needs any more; removed off the async threads.
     garbage: Mutex<Vec<Discarded>>,
     /// From now on segments leave their files behind.
@@ -64,6 +67,8 @@ impl Directory {
             disk,
             path,
             created: AtomicBool::new(created),
+            new_names: AtomicBool::new(created),
+            own_name_is_new: AtomicBool::new(created),
             garbage: Mutex::default(),
             keeps_files: AtomicBool::new(false),
             deleted: RwLock::new(false),
@@ -98,12 +103,32 @@ impl Directory {
     }
 
     /// Creates the directory if it is not there. Blocks.
-    fn ensure(&self) -> io::Result<()> {
+    pub fn ensure(&self) -> io::Result<()> {
         if !self.exists() {
             self.disk.create_dir(&self.path)?;
+            self.own_name_is_new.store(true, Ordering::Release);
             self.created.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// Makes the names of its files, and its own, survive a power cut. Blocks.
+    ///
+    /// # Errors
+    /// Nothing is known of names that were created since the last time; the next call syncs them again.
+    pub fn sync_names(&self) -> io::Result<()> {
+        self.sync_if(&self.new_names, &self.path)?;
+        let above = self.path.parent().unwrap_or(Path::new("."));
+        self.sync_if(&self.own_name_is_new, above)
+    }
+
+    fn sync_if(&self, is_new: &AtomicBool, path: &Path) -> io::Result<()> {
+        // Cleared first: a name that is created meanwhile counts for the next time.
+        if !is_new.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let synced = self.disk.sync_dir(path);
+        synced.inspect_err(|_| is_new.store(true, Ordering::Release))
     }
 
     /// Creates a file in it, and the directory itself if need be. Blocks.
@@ -113,7 +138,16 @@ impl Directory {
             return Err(io::ErrorKind::NotFound.into());
         }
         self.ensure()?;
-        self.disk.create(&self.path.join(name))
+        let file = self.disk.create(&self.path.join(name))?;
+        self.new_names.store(true, Ordering::Release);
+        Ok(file)
+    }
+
+    /// Puts a file that was written beside another in its place. Blocks.
+    pub fn replace(&self, path: &Path) -> io::Result<()> {
+        self.disk.rename(&temporary(path), path)?;
+        self.new_names.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// From now on nothing is discarded: the files are needed at the next start.

@@ -21,6 +21,7 @@
 
 mod append;
 mod bulk;
+mod commit;
 mod directory;
 mod file;
 mod memory;
@@ -44,6 +45,7 @@ use slab::Slab;
 
 pub use append::{Closed, Stamp};
 pub use bulk::BulkWriter;
+pub use commit::Commit;
 pub use directory::{Care, Directory};
 pub(crate) use file::read_full_at;
 pub use file::{
@@ -107,6 +109,8 @@ struct State {
     side: Open,
     /// Sealed segments that only channels hold: for spilling when memory is short.
     aside: Vec<Weak<Segment>>,
+    /// Sealed segments of either lane that may not all be on disk.
+    unwritten: Vec<Weak<Segment>>,
     next_number: u64,
     /// Nothing is appended any more.
     closed: bool,
@@ -163,6 +167,7 @@ impl Log {
             closed: false,
             sealed: VecDeque::new(),
             aside: Vec::new(),
+            unwritten: Vec::new(),
             visible: None,
             readers: Slab::new(),
             unclaimed: 0,
@@ -346,6 +351,22 @@ impl State {
             self.aside.retain(|segment| segment.strong_count() > 0);
         }
         self.aside.push(Arc::downgrade(segment));
+    }
+
+    /// Notes a segment that was sealed, and is in memory.
+    fn note_unwritten(&mut self, segment: &Arc<Segment>) {
+        if self.unwritten.len() == self.unwritten.capacity() {
+            self.forget_written(true);
+        }
+        self.unwritten.push(Arc::downgrade(segment));
+    }
+
+    /// Forgets the segments that are all written or, if that is asked for, synced.
+    fn forget_written(&mut self, synced: bool) {
+        self.unwritten.retain(|segment| {
+            let segment = segment.upgrade();
+            segment.is_some_and(|segment| !segment.is_written(synced))
+        });
     }
 
     /// Moves those who wait to `woken`.

@@ -38,6 +38,8 @@ pub struct Segment {
     body: Mutex<Body>,
     /// How many of its messages the kernel has been given.
     written: AtomicU32,
+    /// How many of them are on stable storage.
+    synced: AtomicU32,
     damaged: AtomicBool,
     output: Mutex<Output>,
     directory: Arc<Directory>,
@@ -56,10 +58,14 @@ enum Body {
 /// The file while it is written to. Its lock is held across writes, so only threads that may block take it.
 #[derive(Debug, Default)]
 struct Output {
-    file: Option<Box<dyn DiskFile>>,
+    file: Option<Arc<dyn DiskFile>>,
     length: u64,
     /// The file is there, open or not.
     exists: bool,
+    /// All is written, and the header says so.
+    complete: bool,
+    /// How often what had been written lost all trust.
+    distrusted: u32,
 }
 
 impl Segment {
@@ -78,6 +84,7 @@ impl Segment {
             count: OnceLock::new(),
             body: Mutex::new(Body::Open),
             written: AtomicU32::new(0),
+            synced: AtomicU32::new(0),
             damaged: AtomicBool::new(false),
             output: Mutex::default(),
             directory: Arc::clone(directory),
@@ -93,7 +100,12 @@ impl Segment {
         let segment = Self::open(header.number, header.lane, base, header.epoch, directory);
         segment.count.set(header.count).expect("just created");
         segment.written.store(header.count, Ordering::Relaxed);
-        segment.output.lock().exists = true;
+        segment.synced.store(header.count, Ordering::Relaxed);
+        *segment.output.lock() = Output {
+            exists: true,
+            complete: true,
+            ..Output::default()
+        };
         *segment.body.lock() = Body::Disk(Weak::new());
         segment
     }
@@ -128,6 +140,13 @@ impl Segment {
         self.written.load(Ordering::Acquire)
     }
 
+    /// Whether all of a sealed segment is with the kernel or, if that is asked for, on stable storage.
+    pub(super) fn is_written(&self, synced: bool) -> bool {
+        let progress = if synced { &self.synced } else { &self.written };
+        let progress = progress.load(Ordering::Acquire);
+        self.is_spilled() || self.count().is_some_and(|count| progress >= count)
+    }
+
     /// Whether its messages are on disk only.
     pub fn is_spilled(&self) -> bool {
         matches!(*self.body.lock(), Body::Disk(_))
@@ -160,30 +179,19 @@ impl Segment {
             return Ok(());
         }
         if written < first {
-            // A sync failed since the caller looked, so that more is to be written than it has.
-            return Err(io::ErrorKind::ResourceBusy.into());
+            // More is to be written than the caller has.
+            return Err(lost_trust());
         }
-        if output.file.is_none() {
-            output.file = Some(self.open_output(output.exists)?);
-            output.exists = true;
-        }
-        let Output {
-            file: Some(file),
-            length,
-            ..
-        } = &mut *output
-        else {
-            return Ok(());
-        };
+        let file = self.open_output(&mut output)?;
         memory.with_image(|image| {
-            if *length == 0 {
+            if output.length == 0 {
                 image.extend_from_slice(&self.header(0, 0).encode());
             }
             for index in written..end {
                 record::encode(image, self.epoch, index, buffer, index - first);
             }
-            write_all_at(&**file, image, *length)?;
-            *length += image.len() as u64;
+            write_all_at(&*file, image, output.length)?;
+            output.length += image.len() as u64;
             self.written.store(end, Ordering::Release);
             Ok(())
         })
@@ -201,12 +209,50 @@ impl Segment {
             }
         })?;
         let mut output = self.output.lock();
-        let Some(file) = output.file.take() else {
+        if output.complete || !output.exists {
             return Ok(());
-        };
+        }
+        let file = self.open_output(&mut output)?;
         let record_bytes = output.length - FILE_HEADER_BYTES as u64;
         let header = self.header(buffer.count(), record_bytes);
-        write_all_at(&*file, &header.encode(), 0).inspect_err(|_| self.distrust(&mut output))
+        write_all_at(&*file, &header.encode(), 0).inspect_err(|_| self.distrust(&mut output))?;
+        output.complete = true;
+        Ok(())
+    }
+
+    /// Waits until its first `end` messages, which were written, are on stable storage. Blocks, without a lock that
+    /// writers need.
+    ///
+    /// # Errors
+    /// The sync has failed, here or elsewhere: all of the segment is to be written again.
+    pub(super) fn sync(&self, end: u32) -> io::Result<()> {
+        let (file, written, distrusted) = {
+            let mut output = self.output.lock();
+            if self.synced.load(Ordering::Acquire) >= end {
+                return Ok(());
+            }
+            if self.written() < end {
+                return Err(lost_trust());
+            }
+            let file = self.open_output(&mut output)?;
+            (file, self.written(), output.distrusted)
+        };
+        let synced = file.sync();
+        let mut output = self.output.lock();
+        if output.distrusted != distrusted {
+            return Err(lost_trust());
+        }
+        synced.inspect_err(|_| self.distrust(&mut output))?;
+        self.synced.fetch_max(written, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Closes the file if there is nothing more to write to it.
+    pub(super) fn close(&self) {
+        let mut output = self.output.lock();
+        if output.complete {
+            output.file = None;
+        }
     }
 
     /// Ends the writing of a sealed segment: what was written is on stable storage now, so that its memory can go; or
@@ -217,6 +263,8 @@ impl Segment {
             self.distrust(&mut output);
             return;
         }
+        self.synced.store(self.written(), Ordering::Release);
+        output.file = None;
         let mut body = self.body.lock();
         if let Body::Memory(buffer) = &*body {
             *body = Body::Disk(Arc::downgrade(buffer));
@@ -227,17 +275,32 @@ impl Segment {
     /// sync which succeeds says nothing: all is written again first, from memory. It is written in place, since what the
     /// kernel still has survives the process.
     fn distrust(&self, output: &mut Output) {
-        output.file = None;
-        output.length = 0;
+        if self.is_spilled() {
+            // A sync of all has succeeded meanwhile.
+            return;
+        }
+        *output = Output {
+            exists: output.exists,
+            distrusted: output.distrusted + 1,
+            ..Output::default()
+        };
         self.written.store(0, Ordering::Release);
+        self.synced.store(0, Ordering::Release);
     }
 
-    fn open_output(&self, exists: bool) -> io::Result<Box<dyn DiskFile>> {
-        if exists {
-            self.directory.disk().open(&self.path())
-        } else {
-            self.directory.create_file(&self.name())
+    /// The file, opened or created if need be.
+    fn open_output(&self, output: &mut Output) -> io::Result<Arc<dyn DiskFile>> {
+        if let Some(file) = &output.file {
+            return Ok(Arc::clone(file));
         }
+        let file: Arc<dyn DiskFile> = if output.exists {
+            self.directory.disk().open(&self.path())?.into()
+        } else {
+            self.directory.create_file(&self.name())?.into()
+        };
+        output.exists = true;
+        output.file = Some(Arc::clone(&file));
+        Ok(file)
     }
 
     /// Removes what a failed first write left, so that the space is free for somebody else.
@@ -328,6 +391,11 @@ impl Drop for Segment {
                 .discard(&self.name(), self.damaged.load(Ordering::Relaxed));
         }
     }
+}
+
+/// Why what was written since the caller looked does not count.
+fn lost_trust() -> io::Error {
+    io::Error::other("another sync has failed meanwhile, so all is written again")
 }
 
 /// Where the messages of a segment are, if not at hand.

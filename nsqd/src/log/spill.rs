@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::{Arc, Weak};
 
-use super::memory::Buffer;
 use super::record::Lane;
 use super::segment::Segment;
 use super::{Log, State};
@@ -64,6 +63,7 @@ impl Log {
                 spill.error = Some(error);
                 break;
             }
+            segment.close();
             spill.segments.push(segment);
         }
         spill
@@ -135,64 +135,6 @@ impl Log {
         }
     }
 
-    /// Gives the kernel everything that was appended up to now (`--mem-queue-size=0`). Blocks.
-    pub fn write_through(&self) -> io::Result<()> {
-        self.write_lanes(&[Lane::Main, Lane::Side])
-    }
-
-    /// Gives the kernel everything in the side lane. Blocks.
-    pub fn write_side(&self) -> io::Result<()> {
-        self.write_lanes(&[Lane::Side])
-    }
-
-    fn write_lanes(&self, lanes: &[Lane]) -> io::Result<()> {
-        let (sealed, open) = {
-            let state = self.state.lock();
-            (state.unwritten(lanes), self.unwritten_tails(&state, lanes))
-        };
-        for segment in sealed {
-            if let Ok(buffer) = segment.resident() {
-                segment.write(&buffer, 0, &self.memory)?;
-            }
-        }
-        for (segment, first, tail) in open {
-            segment.write(&tail, first, &self.memory)?;
-        }
-        Ok(())
-    }
-
-    /// Copies of what the open segments have that the kernel has not been given, each with the index of its first one.
-    fn unwritten_tails(&self, state: &State, lanes: &[Lane]) -> Vec<(Arc<Segment>, u32, Buffer)> {
-        let mut tails = Vec::new();
-        for open in [&state.open, &state.side] {
-            let range = open.segment.written()..open.buffer.count();
-            if lanes.contains(&open.segment.lane()) && !range.is_empty() {
-                let mut tail = self.memory.buffer();
-                tail.extend(&open.buffer, range.clone());
-                tails.push((Arc::clone(&open.segment), range.start, tail));
-            }
-        }
-        tails
-    }
-
-    /// Notes that a sync has failed after [`Self::write_through`]: whatever was written and is still in memory is written
-    /// again the next time. Blocks.
-    pub fn distrust_written(&self) {
-        let in_memory: Vec<_> = {
-            let state = self.state.lock();
-            let aside = state.aside.iter().filter_map(Weak::upgrade);
-            let sealed = state.sealed.iter().cloned().chain(aside);
-            let open = [&state.open, &state.side].map(|open| Arc::clone(&open.segment));
-            sealed
-                .filter(|segment| !segment.is_spilled())
-                .chain(open)
-                .collect()
-        };
-        for segment in in_memory {
-            segment.settle(false);
-        }
-    }
-
     /// Spills and syncs what is due, by itself.
     #[cfg(test)]
     pub(crate) fn spill_due(&self) -> io::Result<()> {
@@ -213,25 +155,6 @@ impl Log {
             self.directory.disk().sync_all(self.directory.path())
         };
         self.settle(spill, &synced)
-    }
-}
-
-impl State {
-    /// The sealed segments of which the kernel has not been given all.
-    fn unwritten(&self, lanes: &[Lane]) -> Vec<Arc<Segment>> {
-        let sealed = self
-            .sealed
-            .iter()
-            .cloned()
-            .chain(self.aside.iter().filter_map(Weak::upgrade));
-        let unwritten = |segment: &Segment| {
-            segment
-                .count()
-                .is_some_and(|count| segment.written() < count)
-        };
-        sealed
-            .filter(|segment| lanes.contains(&segment.lane()) && unwritten(segment))
-            .collect()
     }
 }
 

@@ -13,7 +13,7 @@ use client::daemon::log::LogHandle;
 use client::tls::TlsError;
 use client::wire::{ChannelName, IdentifyOffer, Limits, Settings, TopicName};
 use parking_lot::RwLock;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -97,7 +97,8 @@ impl Node {
                 },
                 ids: Arc::new(ids),
                 channels_max: options.max_channels_per_topic,
-                write_through: options.mem_queue_size == 0,
+                durability: options.durability,
+                commit_turns: Arc::new(Semaphore::new(topic::COMMITS_MAX)),
             },
             memory: Memory::new(options.mem_queue_bytes, segment_bytes),
             connections: Arc::default(),
@@ -316,7 +317,7 @@ impl Node {
         let directory = self.directory(name, false);
         let random: &Arc<dyn Random> = &self.shared.channels.random;
         let log = Log::new(self.log_settings(name), &self.memory, directory, random);
-        let topic = Topic::new(name.clone(), log, self.shared.clone());
+        let topic = Topic::new(name.clone(), log, None, self.shared.clone());
         self.lookup.ask_for(&topic);
         topics.insert(name.clone(), Arc::clone(&topic));
         drop(topics);

@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::Node;
-use crate::topic::{Topic, Upkeep};
+use crate::topic::{Durability, Topic, Upkeep};
 
 impl Node {
     /// Does the storage work of all topics as they ask for it, and once every `--sync-timeout` tidies up, until
@@ -84,6 +84,29 @@ impl Node {
             .map(|upkeep| upkeep.finish(&synced))
             .collect();
         outcomes.into_iter().collect()
+    }
+
+    /// Changes what OK promises in a topic, to a level of its own or with `None` to the process's. When this returns, all
+    /// that was taken before is as safe as the new level promises, and the level itself comes back after anything.
+    ///
+    /// # Errors
+    /// It could not be made so; the topic has the level all the same, and refuses messages until that is done.
+    pub async fn set_durability(
+        self: &Arc<Self>,
+        topic: &Arc<Topic>,
+        own: Option<Durability>,
+    ) -> io::Result<()> {
+        let (node, topic) = (Arc::clone(self), Arc::clone(topic));
+        let work = move || {
+            let upkeep = topic.set_durability(own);
+            info!(topic = %topic.name(), durability = %topic.durability(), "durability of topic set");
+            node.finish(vec![upkeep])?;
+            topic.log().directory().sync_names()
+        };
+        let working = tokio::task::spawn_blocking(work);
+        working.await.map_err(io::Error::other)??;
+        self.metadata.changed();
+        self.persist().await
     }
 
     /// Writes everything that must come back: for a clean stop, after the last session has ended. Blocks.

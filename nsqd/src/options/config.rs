@@ -39,6 +39,7 @@ impl Options {
             "https_address" => &self.flags.https_address,
             "broadcast_address" => &self.broadcast_address,
             "auth_http_request_method" => &self.flags.auth_http_request_method,
+            "durability" => self.durability.name(),
             "topology_region" => &self.topology_region,
             "topology_zone" => &self.topology_zone,
             "data_path" => self.flags.data_path.to_str()?,

@@ -10,6 +10,7 @@ use client::daemon::{
 };
 
 use super::tls::{TlsRequired, version_name};
+use crate::topic::Durability;
 
 /// What the command line and the configuration file of nsqd are called, where names alone do not tell.
 pub const DAEMON: Daemon = Daemon {
@@ -112,6 +113,10 @@ pub struct Flags {
     /// Messages of a topic kept in memory; more go to disk, and with 0 all do.
     #[arg(long, default_value = "10000", value_parser = integer::<i64>)]
     pub mem_queue_size: i64,
+    /// What OK promises unless a topic has a level of its own: memory, as the reference; disk, where the end of the
+    /// process loses nothing; fsync, where a power cut loses nothing; default memory, with --mem-queue-size=0 disk.
+    #[arg(long)]
+    pub durability: Option<Durability>,
     /// Bytes of messages kept in memory in all, from 1MiB; suffixes k, m, g; default an eighth of
     /// the memory, from 64MiB to 4GiB.
     #[arg(long)]

@@ -18,6 +18,7 @@ use client::{
 use thiserror::Error;
 
 use crate::lookup::is_address;
+use crate::topic::Durability;
 use crate::{auth, latency, statsd};
 
 pub use config::ConfigValue;
@@ -71,6 +72,8 @@ pub struct Options {
     pub data_path: PathBuf,
     /// Messages of a topic kept in memory; with 0 all go to disk.
     pub mem_queue_size: u64,
+    /// What OK promises where a topic has no level of its own; with `mem_queue_size` 0 not memory.
+    pub durability: Durability,
     /// Bytes of messages kept in memory by the whole process, from 1 MiB.
     pub mem_queue_bytes: usize,
     /// Most bytes in one file of messages, from 1.
@@ -200,6 +203,7 @@ impl Options {
                 path => PathBuf::from(path),
             },
             mem_queue_size: integer("mem-queue-size", flags.mem_queue_size, FROM_0)?,
+            durability: durability(flags.durability, flags.mem_queue_size)?,
             mem_queue_bytes: mem_queue_bytes(flags.mem_queue_bytes.map(|size| size.0))?,
             max_bytes_per_file: integer("max-bytes-per-file", flags.max_bytes_per_file, FROM_1)?,
             sync_every: integer("sync-every", flags.sync_every, FROM_1)?,
@@ -356,6 +360,19 @@ fn from(flag: &'static str, value: GoDuration, min: GoDuration) -> Result<Durati
         return Err(not_allowed(flag, value, format!("at least {min}")));
     }
     Ok(value.0)
+}
+
+/// The level given, or the one that goes with this queue in memory.
+fn durability(given: Option<Durability>, mem_queue_size: i64) -> Result<Durability, OptionsError> {
+    match (given, mem_queue_size) {
+        (None, 0) => Ok(Durability::Disk),
+        (Some(Durability::Memory), 0) => Err(not_allowed(
+            "durability",
+            Durability::Memory,
+            "disk or fsync with --mem-queue-size=0",
+        )),
+        (given, _) => Ok(given.unwrap_or(Durability::Memory)),
+    }
 }
 
 /// The byte budget given, or the one for this machine.

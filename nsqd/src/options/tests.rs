@@ -349,6 +349,32 @@ fn the_references_sample_configuration_starts() {
 }
 
 #[test]
+fn without_a_queue_in_memory_the_level_is_disk() {
+    for (words, level) in [
+        (&[][..], Durability::Memory),
+        (&["--mem-queue-size=0"], Durability::Disk),
+        (&["--durability=fsync"], Durability::Fsync),
+        (
+            &["--durability=disk", "--mem-queue-size=0"],
+            Durability::Disk,
+        ),
+    ] {
+        let options = options(words);
+        assert_eq!(options.durability, level, "{words:?}");
+        let told = ConfigValue::Text(level.to_string());
+        assert_eq!(options.config_value("durability"), Some(told));
+    }
+    let error = checked(&["--durability=memory", "--mem-queue-size=0"]).unwrap_err();
+    let expected = "--durability must be disk or fsync with --mem-queue-size=0, not memory";
+    assert!(error.to_string().ends_with(expected), "{error}");
+    let error = flags(&["--durability=replicated"]).unwrap_err().text;
+    assert!(
+        error.contains("replicated") && error.contains("memory, disk and fsync"),
+        "{error}"
+    );
+}
+
+#[test]
 fn percentiles_are_above_0_and_at_most_1() {
     for value in ["0", "1.1", "-1", "NaN"] {
         refuses(

@@ -7,6 +7,7 @@ use super::clients::Clients;
 use super::{ChannelFigures, TopicFigures, process};
 use crate::channel::Locality;
 use crate::latency::Latency;
+use crate::topic::Durability;
 
 /// The whole answer.
 #[derive(Debug, Clone, Serialize)]
@@ -45,6 +46,8 @@ pub struct TopicStats {
     pub paused: bool,
     /// From publish to finish, on all its channels.
     pub e2e_processing_latency: Latency,
+    /// What OK promises. Ours, not the reference's.
+    pub durability: Durability,
 }
 
 /// A channel.
@@ -241,6 +244,7 @@ impl TopicStats {
             message_bytes: figures.message_bytes,
             paused: figures.paused,
             e2e_processing_latency: latency,
+            durability: figures.durability,
         }
     }
 }

@@ -7,6 +7,7 @@ use client::wire::TopicName;
 use super::text::{Moment, render};
 use super::*;
 use crate::latency::Percentile;
+use crate::topic::Durability;
 
 const NOW: i64 = 1_795_229_196;
 
@@ -94,6 +95,7 @@ fn topic(name: &str) -> TopicStats {
         message_bytes: 0,
         paused: false,
         e2e_processing_latency: Latency::default(),
+        durability: Durability::Memory,
     }
 }
 
@@ -172,7 +174,7 @@ fn text_of(stats: &Stats, age: Duration) -> String {
 }
 
 #[test]
-fn json_has_the_keys_of_the_reference_in_its_order() {
+fn json_has_the_keys_of_the_reference_in_its_order_and_ours_last() {
     let expected = concat!(
         r#"{"version":"1.3.0","health":"OK","start_time":1795229196,"topics":[{"topic_name":"orders","channels":["#,
         r#"{"channel_name":"archive","depth":0,"backend_depth":0,"in_flight_count":1,"deferred_count":0,"message_count":2,"#,
@@ -186,9 +188,9 @@ fn json_has_the_keys_of_the_reference_in_its_order() {
         r#""requeue_count":0,"timeout_count":0,"client_count":0,"clients":[],"paused":true,"#,
         r#""e2e_processing_latency":{"count":0,"percentiles":[{"quantile":1,"value":0},{"quantile":0.99,"value":0},{"quantile":0.95,"value":0}]}}],"#,
         r#""depth":0,"backend_depth":0,"message_count":2,"message_bytes":11,"paused":false,"#,
-        r#""e2e_processing_latency":{"count":1,"percentiles":[{"quantile":1,"value":897316},{"quantile":0.99,"value":897316},{"quantile":0.95,"value":897316}]}},"#,
+        r#""e2e_processing_latency":{"count":1,"percentiles":[{"quantile":1,"value":897316},{"quantile":0.99,"value":897316},{"quantile":0.95,"value":897316}]},"durability":"memory"},"#,
         r#"{"topic_name":"zeta","channels":[],"depth":1,"backend_depth":0,"message_count":1,"message_bytes":1,"paused":true,"#,
-        r#""e2e_processing_latency":{"count":0,"percentiles":null}}],"#,
+        r#""e2e_processing_latency":{"count":0,"percentiles":null},"durability":"memory"}],"#,
         r#""memory":{"heap_objects":0,"heap_idle_bytes":0,"heap_in_use_bytes":1851392,"heap_released_bytes":0,"#,
         r#""gc_pause_usec_100":0,"gc_pause_usec_99":0,"gc_pause_usec_95":0,"next_gc_bytes":0,"gc_total_runs":0},"#,
         r#""producers":[{"client_id":"prod1","hostname":"p.example","version":"V2","remote_address":"127.0.0.1:51244","#,

@@ -119,6 +119,7 @@ impl Lines<'_> {
 mod tests {
     use super::*;
     use crate::latency::Percentile;
+    use crate::topic::Durability;
 
     fn latency(value: u64) -> Latency {
         let percentile = |quantile| Percentile { quantile, value };
@@ -155,6 +156,7 @@ mod tests {
             message_bytes: 12,
             paused: false,
             e2e_processing_latency: Latency::default(),
+            durability: Durability::Memory,
         };
         Stats {
             version: "",

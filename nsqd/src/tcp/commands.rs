@@ -16,7 +16,7 @@ use super::session::{End, Session};
 use super::upgrade::{has_upgrade, upgrade_failed};
 use crate::auth::Permission;
 use crate::channel::{NotHeld, SubscribeError};
-use crate::topic::{CreateError, PublishError};
+use crate::topic::{CreateError, PublishError, Topic, Unsettled};
 
 /// How often SUB tries again when an ephemeral topic or channel is deleted under it.
 const SUBSCRIBE_ATTEMPTS: u32 = 3;
@@ -72,13 +72,14 @@ impl Session {
                     }
                     self.gathered.finished.push(id);
                 }
-                Command::Identify { body } => {
-                    self.flush(gathering.take(), input).await?;
-                    self.identify(body, at < input.len()).await?;
-                }
                 other => {
                     self.flush(gathering.take(), input).await?;
-                    self.execute(other).await?;
+                    if !self.unsettled.is_empty() && changes_connection(&other) {
+                        // Replies come first: it is decoded again after them.
+                        at -= consumed;
+                        break Ok(());
+                    }
+                    self.execute(other, at < input.len()).await?;
                 }
             }
         };
@@ -131,12 +132,16 @@ impl Session {
             self.require(Permission::Publish, "PUB", topic, "").await?;
             let bodies = std::mem::take(&mut self.gathered.bodies);
             let published = self
-                .publish(topic, bodies.iter().map(|body| &input[body.clone()]))
+                .publish(
+                    CommandKind::Publish,
+                    topic,
+                    bodies.iter().map(|body| &input[body.clone()]),
+                )
                 .await;
             let count = bodies.len();
             self.gathered.bodies = bodies;
             self.gathered.bodies.clear();
-            published.map_err(|error| refused(ErrorCode::PubFailed, "PUB", &error))?;
+            published?;
             for _ in 0..count {
                 self.reply_ok();
             }
@@ -147,8 +152,10 @@ impl Session {
         Ok(())
     }
 
-    async fn execute(&mut self, command: Command<'_>) -> Result<(), End> {
+    /// Does one command; `more` is whether the client has sent anything behind it already.
+    async fn execute(&mut self, command: Command<'_>, more: bool) -> Result<(), End> {
         match command {
+            Command::Identify { body } => self.identify(body, more).await,
             Command::Auth { secret } => self.authenticate(secret).await,
             Command::Subscribe { topic, channel } => self.subscribe(topic, channel).await,
             Command::PublishMany { topic, batch } => self.publish_many(topic, batch).await,
@@ -167,11 +174,8 @@ impl Session {
                 self.touch(id);
                 Ok(())
             }
-            // PUB and FIN are gathered and done in `flush`; IDENTIFY is done where the rest of the input is known.
-            Command::Nop
-            | Command::Identify { .. }
-            | Command::Publish { .. }
-            | Command::Finish { .. } => Ok(()),
+            // PUB and FIN are gathered and done in `flush`.
+            Command::Nop | Command::Publish { .. } | Command::Finish { .. } => Ok(()),
             Command::Close => {
                 self.close();
                 Ok(())
@@ -179,7 +183,6 @@ impl Session {
         }
     }
 
-    /// `more` is whether the client has sent anything behind it already.
     async fn identify(&mut self, body: &[u8], more: bool) -> Result<(), End> {
         let request = IdentifyRequest::parse(body)?;
         let settings = self.node.offer().negotiate(&request)?;
@@ -247,31 +250,46 @@ impl Session {
         Err(failed("to deleted topic/channel".to_owned()))
     }
 
-    /// Publishes, to the topic of this name that exists by then, if the one at hand is being deleted.
+    /// Publishes, to the topic of this name that exists by then, if the one at hand is being deleted. Where the topic has
+    /// to make it durable, replies are held back from now on.
     async fn publish<'a>(
         &mut self,
+        command: CommandKind,
         topic: NameRef<'_>,
         bodies: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), End> {
         let count = bodies.len() as u64;
-        let (topic, counter) = loop {
-            let (target, counter) = self.topic_to_publish(topic)?;
+        let (appended, topic, counter) = loop {
+            let target = self.topic_to_publish(topic);
+            let (target, counter) = target.map_err(|error| refused(command, &error.into()))?;
             match target
-                .publish(bodies.clone(), &mut self.gathered.woken)
+                .append(bodies.clone(), &mut self.gathered.woken)
                 .await
             {
                 Err(PublishError::Exiting) if !self.node.is_stopping() => {}
-                outcome => break (outcome, counter),
+                outcome => break (outcome, target, counter),
             }
         };
         counter.fetch_add(count, Ordering::Relaxed);
-        topic
+        self.hold_replies(command, topic, appended)
+    }
+
+    fn hold_replies(
+        &mut self,
+        command: CommandKind,
+        topic: Arc<Topic>,
+        appended: Result<Option<Unsettled>, PublishError>,
+    ) -> Result<(), End> {
+        if let Some(unsettled) = appended.map_err(|error| refused(command, &error))? {
+            self.unsettled.wait_for(topic, unsettled, command);
+        }
+        Ok(())
     }
 
     async fn publish_many(&mut self, topic: NameRef<'_>, batch: Batch<'_>) -> Result<(), End> {
         self.require(Permission::Publish, "MPUB", topic, "").await?;
-        let published = self.publish(topic, batch.iter()).await;
-        published.map_err(|error| refused(ErrorCode::MpubFailed, "MPUB", &error))?;
+        self.publish(CommandKind::PublishMany, topic, batch.iter())
+            .await?;
         self.reply_ok();
         Ok(())
     }
@@ -283,11 +301,11 @@ impl Session {
         body: &[u8],
     ) -> Result<(), End> {
         self.require(Permission::Publish, "DPUB", topic, "").await?;
-        let failed = |error| refused(ErrorCode::DpubFailed, "DPUB", &error);
-        let target = self.topic_to_publish(topic);
-        let (topic, counter) = target.map_err(|error| failed(error.into()))?;
-        let published = topic.publish_deferred(body, delay).await;
-        published.map_err(failed)?;
+        let command = CommandKind::PublishDeferred;
+        let topic = self.topic_to_publish(topic);
+        let (topic, counter) = topic.map_err(|error| refused(command, &error.into()))?;
+        let appended = topic.append_deferred(body, delay).await;
+        self.hold_replies(command, topic, appended)?;
         counter.fetch_add(1, Ordering::Relaxed);
         self.reply_ok();
         Ok(())
@@ -306,13 +324,13 @@ impl Session {
     }
 
     fn finish_gathered(&mut self) {
+        let output = self.unsettled.sink(&mut self.connection.output);
         let Some(Subscription {
             channel, consumer, ..
         }) = &self.subscription
         else {
             return;
         };
-        let output = &mut self.connection.output;
         channel.finish(*consumer, &self.gathered.finished, |id, reason| {
             put_error(output, &not_held(ErrorCode::FinFailed, "FIN", id, reason));
         });
@@ -328,10 +346,8 @@ impl Session {
             return;
         };
         if let Err(reason) = channel.requeue(*consumer, id, delay) {
-            put_error(
-                &mut self.connection.output,
-                &not_held(ErrorCode::ReqFailed, "REQ", id, reason),
-            );
+            let reply = not_held(ErrorCode::ReqFailed, "REQ", id, reason);
+            put_error(self.unsettled.sink(&mut self.connection.output), &reply);
         }
         self.hungry = true;
     }
@@ -344,10 +360,8 @@ impl Session {
             return;
         };
         if let Err(reason) = channel.touch(*consumer, id) {
-            put_error(
-                &mut self.connection.output,
-                &not_held(ErrorCode::TouchFailed, "TOUCH", id, reason),
-            );
+            let reply = not_held(ErrorCode::TouchFailed, "TOUCH", id, reason);
+            put_error(self.unsettled.sink(&mut self.connection.output), &reply);
         }
     }
 
@@ -359,12 +373,20 @@ impl Session {
             channel.set_ready(*consumer, 0);
         }
         self.set_stage(Stage::Closing);
-        put_response(&mut self.connection.output, CLOSE_WAIT);
+        put_response(self.unsettled.sink(&mut self.connection.output), CLOSE_WAIT);
     }
 
     fn reply_ok(&mut self) {
-        put_response(&mut self.connection.output, OK);
+        put_response(self.unsettled.sink(&mut self.connection.output), OK);
     }
+}
+
+/// Whether a command changes what the connection is, so that it can't be done before earlier ones are answered.
+fn changes_connection(command: &Command<'_>) -> bool {
+    matches!(
+        command,
+        Command::Identify { .. } | Command::Auth { .. } | Command::Subscribe { .. }
+    )
 }
 
 /// Whether a command is allowed in the layers that there are: with TLS required nothing but IDENTIFY before it, and
@@ -405,7 +427,14 @@ fn check_stage(kind: CommandKind, stage: Stage, heartbeats: bool) -> Result<(), 
     Ok(())
 }
 
-fn refused(code: ErrorCode, command: &str, error: &PublishError) -> End {
+/// What a connection is told whose publish was refused; it ends.
+pub(super) fn refused(command: CommandKind, error: &PublishError) -> End {
+    let code = match command {
+        CommandKind::PublishMany => ErrorCode::MpubFailed,
+        CommandKind::PublishDeferred => ErrorCode::DpubFailed,
+        _ => ErrorCode::PubFailed,
+    };
+    let command = command.name();
     tracing::warn!(command, %error, "publish refused");
     ErrorReply::new(code, format!("{command} failed {error}")).into()
 }

@@ -104,11 +104,12 @@ impl Connection {
         self.stuck_since
     }
 
-    /// Sends what is to be sent, or else receives. Nothing is lost when it is cancelled.
+    /// Sends what is to be sent, or else receives, up to `input_max` bytes that nobody has consumed. Nothing is lost when
+    /// it is cancelled.
     ///
     /// # Errors
     /// The connection is broken.
-    pub(super) async fn progress(&mut self) -> io::Result<Progress> {
+    pub(super) async fn progress(&mut self, input_max: usize) -> io::Result<Progress> {
         if self.has_output() {
             self.stuck_since.get_or_insert_with(Instant::now);
         }
@@ -122,10 +123,11 @@ impl Connection {
             unflushed,
             ..
         } = self;
+        let may_receive = output.len() - *sent < OUTPUT_BYTES_MAX && input.len() < input_max;
         let wanted = read_bytes
             .saturating_sub(input.len())
             .max(*READ_BYTES.start());
-        if input.capacity() - input.len() < wanted / 2 {
+        if may_receive && input.capacity() - input.len() < wanted / 2 {
             input.reserve(wanted);
         }
         tokio::select! {
@@ -135,10 +137,11 @@ impl Connection {
                 self.sent(sent);
                 Ok(Progress::Sent)
             }
-            received = reader.read_buf(input), if output.len() - *sent < OUTPUT_BYTES_MAX => {
+            received = reader.read_buf(input), if may_receive => {
                 let received = received?;
                 Ok(self.received(received))
             }
+            else => std::future::pending().await,
         }
     }
 

@@ -4,6 +4,7 @@ mod authorization;
 mod commands;
 mod connection;
 mod registry;
+mod replies;
 mod session;
 mod upgrade;
 

@@ -21,6 +21,7 @@ use tracing::warn;
 use super::authorization::{Authorized, rechecked};
 use super::connection::{Connection, Progress};
 use super::registry::{Connected, Registered, Stage, Subscription};
+use super::replies::Replies;
 use crate::auth::{Question, Secret};
 use crate::channel::{Claimed, Locality};
 use crate::log::Waiter;
@@ -31,6 +32,8 @@ use crate::topic::{TooMany, Topic};
 /// Deliveries are put together up to this many bytes before they are written, or the connection's output buffer size if
 /// that is more.
 const DELIVERY_BYTES: usize = 64 * 1024;
+/// What is received from a client whose commands wait for a commit, up to one read of a busy connection.
+const READ_AHEAD_BYTES: usize = 256 * 1024;
 /// How often a connection without heartbeats is looked at.
 const LOOK: Duration = Duration::from_secs(30);
 /// How long such a connection may take for the rest of a command, and to take some of what it is sent.
@@ -106,6 +109,8 @@ pub(super) struct Session {
     pub(super) authorized: Option<Authorized>,
     /// The topic of the last publish, and the counter of what this connection published to it.
     pub(super) published: Option<(Arc<Topic>, Arc<AtomicU64>)>,
+    /// Publishes that are not answered before their topics have made them durable, and the replies from there on.
+    pub(super) unsettled: Replies,
     /// Commands of one kind in a row, gathered to be done at once; empty between reads.
     pub(super) gathered: Gathered,
     last_command: Instant,
@@ -175,6 +180,7 @@ impl Session {
             remote_ip: remote_ip.unwrap_or_default(),
             authorized: None,
             published: None,
+            unsettled: Replies::default(),
             gathered: Gathered::default(),
             last_command: now,
             has_spoken: false,
@@ -197,7 +203,7 @@ impl Session {
                 warn!(%error, "session ends, what arrives is damaged");
                 return end;
             }
-            End::Stuck | End::Gone | End::UpgradeTooSlow => return end,
+            End::Stuck | End::UpgradeTooSlow => return end,
             _ => {}
         }
         self.connection.finish().await;
@@ -209,16 +215,24 @@ impl Session {
         let timer = sleep_until(self.next_wake());
         tokio::pin!(timer);
         let bell = Arc::clone(&self.bell);
+        // How it ends, once what was published before is answered.
+        let mut ending = None;
         loop {
-            if let Err(end) = self.handle_input().await {
-                return end;
+            if ending.is_none() && self.unsettled.is_empty() {
+                ending = self.handle_input().await.err();
             }
             if !self.connection.input.is_empty() {
                 self.begun.get_or_insert_with(Instant::now);
             }
-            if let Err(end) = self.deliver() {
-                return end;
+            if ending.is_none() {
+                ending = self.deliver().err();
             }
+            let input_max = match (&ending, self.unsettled.is_empty()) {
+                (None, true) => usize::MAX,
+                (None, false) => READ_AHEAD_BYTES,
+                (Some(_), false) => 0,
+                (Some(_), true) => break,
+            };
             let next_wake = self.next_wake();
             if next_wake < timer.deadline() {
                 timer.as_mut().reset(next_wake);
@@ -226,26 +240,30 @@ impl Session {
             tokio::select! {
                 // In this order, since the socket of a busy connection is always ready.
                 biased;
-                () = &mut stopped => return End::Stopping,
+                () = &mut stopped, if ending.is_none() => ending = Some(End::Stopping),
                 () = bell.notified(), if self.subscription.is_some() => self.hungry = true,
                 () = timer.as_mut() => if let Err(end) = self.on_timer(timer.as_mut()) {
                     return end;
                 },
-                progress = self.connection.progress() => match progress {
+                settled = self.unsettled.settled(), if !self.unsettled.is_empty() => {
+                    self.heard();
+                    ending = self.reply_settled(settled).err().or(ending);
+                }
+                progress = self.connection.progress(input_max) => match progress {
                     Ok(Progress::Received) => {}
                     Ok(Progress::Sent) => self.hungry |= self.subscription.is_some(),
-                    Ok(Progress::End) => return self.input_ended(),
+                    Ok(Progress::End) => ending = Some(self.input_ended()),
                     Err(error) => return End::broken(error),
                 },
                 answer = rechecked(&mut self.authorized), if self.subscription.is_some() => {
-                    if let Err(end) = self.recheck(&answer) {
-                        return end;
-                    }
+                    ending = self.recheck(&answer).err().or(ending);
                 }
                 // It took nothing, though there is something: others come first, then it is its turn.
-                () = tokio::task::yield_now(), if self.hungry && !self.connection.has_output() => {}
+                () = tokio::task::yield_now(), if ending.is_none() && self.hungry
+                    && !self.connection.has_output() => {}
             }
         }
+        ending.expect("the loop ends with it")
     }
 
     /// The stream has ended: within a body the peer is told, as it may still read.
@@ -341,8 +359,12 @@ impl Session {
     }
 
     /// When the next command has to be complete at the latest: two heartbeats after the last one, as in the reference.
-    /// Without heartbeats it may never come, but not stop in the middle.
+    /// Without heartbeats it may never come, but not stop in the middle. While the client waits for a commit, what it
+    /// sends is not looked at.
     fn patience_ends(&self) -> Option<Instant> {
+        if !self.unsettled.is_empty() {
+            return None;
+        }
         let heartbeats = self.settings.heartbeat_interval;
         let silent = heartbeats.map(|interval| self.last_command + 2 * interval);
         let patience = if !self.has_spoken {

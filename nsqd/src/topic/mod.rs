@@ -1,8 +1,10 @@
 //! A topic: a name, a log, and the channels that read it.
 //!
-//! Publishing takes the log's lock only; the lock on the channels is for those who create, delete, pause or look. Lock
-//! order: channels → channel → log.
+//! Publishing takes the log's lock only, and waits in `commit.rs` where OK promises more than memory; the lock on the
+//! channels is for those who create, delete, pause or look. Lock order: channels → channel → log.
 
+mod commit;
+mod durability;
 mod limits;
 mod persist;
 #[cfg(test)]
@@ -11,17 +13,23 @@ mod upkeep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use client::wire::{ChannelName, TopicName};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
+pub use commit::{COMMITS_MAX, Unsettled};
+pub use durability::{Durability, DurabilityError};
 pub(crate) use limits::is_reached;
 pub use limits::{CreateError, TooMany};
 pub use persist::{Known, PROGRESS_NAME, read_progress};
 pub use upkeep::Upkeep;
+
+use commit::Commits;
+use durability::OwnLevel;
 
 use crate::channel::checkpoint::Due;
 use crate::channel::{self, Channel, Entry, Start};
@@ -42,8 +50,10 @@ pub struct Shared {
     pub ids: Arc<MessageIds>,
     /// Most channels of a topic; 0 for no limit.
     pub channels_max: usize,
-    /// OK means that the kernel has the message (`--mem-queue-size=0`).
-    pub write_through: bool,
+    /// What OK promises where a topic has no level of its own (`--durability`).
+    pub durability: Durability,
+    /// Whose turn it is to commit, where very many topics want to.
+    pub commit_turns: Arc<Semaphore>,
 }
 
 /// A topic.
@@ -55,10 +65,8 @@ pub struct Topic {
     shared: Shared,
     exiting: AtomicBool,
     channels: Mutex<Channels>,
-    /// One writer at a time, for all publishers that wait.
-    writing: tokio::sync::Mutex<()>,
-    /// Messages that the kernel has been given.
-    written: AtomicU64,
+    own_level: OwnLevel,
+    commits: Commits,
     progress: Mutex<persist::Written>,
     fault: Mutex<Option<String>>,
 }
@@ -96,13 +104,13 @@ pub enum PublishError {
     /// Memory is full with what can't be spilled.
     #[error("memory is full (--mem-queue-bytes)")]
     NoMemory,
-    /// The message could not be handed to the kernel; it may be delivered all the same.
+    /// The message could not be brought to disk, as its topic promises; it may be delivered all the same.
     #[error("{0}")]
     NotWritten(String),
 }
 
 /// What `/stats` tells of a topic.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Snapshot {
     /// Messages that no channel has been shown, and those of them on disk.
     pub depth: Depth,
@@ -116,6 +124,8 @@ pub struct Snapshot {
     pub dropped: u64,
     /// Messages that could not be read back from disk.
     pub damaged: u64,
+    /// What OK promises.
+    pub durability: Durability,
 }
 
 impl From<Closed> for PublishError {
@@ -125,8 +135,13 @@ impl From<Closed> for PublishError {
 }
 
 impl Topic {
-    /// A new topic with an empty log.
-    pub fn new(name: TopicName, log: Log, shared: Shared) -> Arc<Self> {
+    /// A new topic with a log, and the level of durability that it was given for itself.
+    pub fn new(
+        name: TopicName,
+        log: Log,
+        own_level: Option<Durability>,
+        shared: Shared,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name,
             epoch: shared.channels.random.next_u64(),
@@ -134,8 +149,8 @@ impl Topic {
             shared,
             exiting: AtomicBool::new(false),
             channels: Mutex::default(),
-            writing: tokio::sync::Mutex::default(),
-            written: AtomicU64::new(0),
+            own_level: OwnLevel::new(own_level),
+            commits: Commits::default(),
             progress: Mutex::default(),
             fault: Mutex::default(),
         })
@@ -161,40 +176,89 @@ impl Topic {
         self.exiting.load(Ordering::Acquire)
     }
 
-    /// Takes messages, all or none, and rings the consumers that wait for some. Waits only when memory is full, or for
-    /// the kernel where every message goes to disk. `woken` is scratch space.
+    /// What OK promises.
+    pub fn durability(&self) -> Durability {
+        if self.name.is_ephemeral() {
+            return Durability::Memory;
+        }
+        self.own_level.read().unwrap_or(self.shared.durability)
+    }
+
+    /// Takes messages, all or none, and waits until they are as safe as the topic promises. `woken` is scratch space.
     pub async fn publish<'a>(
-        &self,
+        self: &Arc<Self>,
         bodies: impl ExactSizeIterator<Item = &'a [u8]>,
         woken: &mut Vec<Arc<dyn Waiter>>,
     ) -> Result<(), PublishError> {
+        self.settle(self.append(bodies, woken).await?).await
+    }
+
+    /// Takes a message that is not to be delivered before `delay` has passed, and waits like [`Self::publish`].
+    pub async fn publish_deferred(
+        self: &Arc<Self>,
+        body: &[u8],
+        delay: Duration,
+    ) -> Result<(), PublishError> {
+        self.settle(self.append_deferred(body, delay).await?).await
+    }
+
+    async fn settle(self: &Arc<Self>, unsettled: Option<Unsettled>) -> Result<(), PublishError> {
+        match unsettled {
+            Some(unsettled) => self.settled(unsettled).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes messages, all or none, and rings the consumers that wait for some. Waits only when memory is full. They may
+    /// be answered with OK when they are [settled](Self::settled); with `None`, at once. `woken` is scratch space.
+    pub async fn append<'a>(
+        &self,
+        bodies: impl ExactSizeIterator<Item = &'a [u8]>,
+        woken: &mut Vec<Arc<dyn Waiter>>,
+    ) -> Result<Option<Unsettled>, PublishError> {
         self.admit().await?;
         let count = bodies.len() as u64;
-        self.log.append(self.stamp(count), bodies, woken)?;
+        let messages = self.log.append(self.stamp(count), bodies, woken)?;
         for waiter in woken.drain(..) {
             waiter.ring(count);
         }
-        self.settle().await
+        Ok(self.unsettled(messages))
     }
 
-    /// Takes a message that is not to be delivered before `delay` has passed.
-    pub async fn publish_deferred(&self, body: &[u8], delay: Duration) -> Result<(), PublishError> {
+    /// Takes a message that is not to be delivered before `delay` has passed; otherwise like [`Self::append`].
+    pub async fn append_deferred(
+        &self,
+        body: &[u8],
+        delay: Duration,
+    ) -> Result<Option<Unsettled>, PublishError> {
         if delay.is_zero() {
-            return self.publish([body].into_iter(), &mut Vec::new()).await;
+            return self.append([body].into_iter(), &mut Vec::new()).await;
         }
         self.admit().await?;
-        self.append_deferred(body, delay)?;
-        self.settle().await
+        let messages = self.defer(body, delay)?;
+        Ok(self.unsettled(messages))
     }
 
-    fn append_deferred(&self, body: &[u8], delay: Duration) -> Result<(), Closed> {
+    /// What is to be waited for, now that so many messages were taken.
+    fn unsettled(&self, messages: u64) -> Option<Unsettled> {
+        // Looked at after they were taken: whoever raises the level cares for all that was taken before.
+        match self.durability() {
+            Durability::Memory => None,
+            level => Some(Unsettled {
+                messages,
+                synced: level == Durability::Fsync,
+            }),
+        }
+    }
+
+    fn defer(&self, body: &[u8], delay: Duration) -> Result<u64, Closed> {
         let due = self.shared.channels.clock.now() + delay;
         let stamp = self.stamp(1);
         let delay_ns = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
         let due_ns = stamp.timestamp_ns.saturating_add(delay_ns);
         // Under the lock of the channels: those that exist now get the message, later ones don't.
         let mut channels = self.channels.lock();
-        let (segment, index) = self.log.append_deferred(stamp, body, due_ns)?;
+        let (segment, index, messages) = self.log.append_deferred(stamp, body, due_ns)?;
         if channels.hides_new() {
             channels.unshown_deferred.push(Unshown {
                 segment,
@@ -208,7 +272,7 @@ impl Topic {
                 .values()
                 .for_each(|channel| channel.defer(&segment, index, due));
         }
-        Ok(())
+        Ok(messages)
     }
 
     fn stamp(&self, count: u64) -> Stamp {
@@ -224,7 +288,7 @@ impl Topic {
         if self.is_exiting() {
             return Err(PublishError::Exiting);
         }
-        if self.writes_through()
+        if self.durability().is_durable()
             && let Some(fault) = self.fault()
         {
             return Err(PublishError::DiskFault(fault));
@@ -243,34 +307,6 @@ impl Topic {
             waited += MEMORY_WAIT_STEP;
         }
         Ok(())
-    }
-
-    /// Waits until the kernel has what was appended, where that is asked for: one write for all who wait.
-    async fn settle(&self) -> Result<(), PublishError> {
-        if !self.writes_through() {
-            return Ok(());
-        }
-        let appended = self.log.counters().messages;
-        let _turn = self.writing.lock().await;
-        if self.written.load(Ordering::Acquire) >= appended {
-            return Ok(());
-        }
-        let log = Arc::clone(&self.log);
-        let upto = log.counters().messages;
-        let writing = tokio::task::spawn_blocking(move || log.write_through());
-        let outcome = writing.await.expect("writing does not panic");
-        if let Err(error) = &outcome {
-            // Until the storage worker has succeeded, further messages are refused before they are taken.
-            self.note(&outcome);
-            return Err(PublishError::NotWritten(error.to_string()));
-        }
-        self.written.store(upto, Ordering::Release);
-        Ok(())
-    }
-
-    /// Whether OK means that the kernel has the message.
-    fn writes_through(&self) -> bool {
-        self.shared.write_through && !self.name.is_ephemeral()
     }
 
     /// The channel with this name, if there is one.
@@ -397,6 +433,7 @@ impl Topic {
             paused: channels.paused,
             dropped: counters.dropped,
             damaged: self.log.directory().damaged_messages(),
+            durability: self.durability(),
         }
     }
 }

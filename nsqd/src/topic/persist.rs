@@ -9,12 +9,11 @@ use std::time::Duration;
 use client::wire::{ChannelName, TopicName};
 use tokio::time::Instant;
 
-use super::{Shared, Topic, Unshown};
+use super::{Durability, Shared, Topic, Unshown};
 use crate::channel::checkpoint::{ChannelProgress, Due, Progress};
 use crate::channel::{Channel, Start};
 use crate::log::{
-    Directory, Lane, Log, Memory, Recovered, Report, Segment, Settings, read_file, temporary,
-    write_temporary,
+    Directory, Lane, Log, Memory, Recovered, Report, Segment, Settings, read_file, write_temporary,
 };
 
 /// The file with the progress of a topic's channels, in its directory.
@@ -31,6 +30,8 @@ pub(super) struct Written {
 pub struct Known {
     /// Whether it is paused.
     pub paused: bool,
+    /// The level of durability that it was given for itself.
+    pub durability: Option<Durability>,
     /// Its channels, and whether each is paused.
     pub channels: BTreeMap<ChannelName, bool>,
 }
@@ -40,6 +41,7 @@ impl From<&Progress> for Known {
         let channels = progress.channels.iter();
         Self {
             paused: progress.paused,
+            durability: progress.durability,
             channels: channels
                 .map(|channel| (channel.name.clone(), channel.paused))
                 .collect(),
@@ -67,12 +69,15 @@ impl Topic {
             segments,
             report,
         } = Log::recover(settings, memory, directory, random, number_min)?;
-        let topic = Self::new(name, log, shared);
+        let progress_is_lost = progress.is_none();
+        let progress = progress.unwrap_or_default();
+        let known = known.unwrap_or_else(|| Known::from(&progress));
+        let topic = Self::new(name, log, known.durability, shared);
         if report != Report::default() {
             tracing::info!(topic = %topic.name, messages = report.messages, scanned = report.scanned,
                 unreadable = report.unreadable, "log recovered");
         }
-        topic.restore_channels(&segments, progress, known)?;
+        topic.restore_channels(&segments, (progress, progress_is_lost), known)?;
         topic.log.finish_recovery();
         Ok(topic)
     }
@@ -83,6 +88,7 @@ impl Topic {
         let durable = (channels.by_name.values()).filter(|channel| !channel.name().is_ephemeral());
         Known {
             paused: channels.paused,
+            durability: self.own_level.read(),
             channels: durable
                 .map(|channel| (channel.name().clone(), channel.is_paused()))
                 .collect(),
@@ -92,12 +98,9 @@ impl Topic {
     fn restore_channels(
         &self,
         segments: &BTreeMap<u64, Arc<Segment>>,
-        progress: Option<Progress>,
-        known: Option<Known>,
+        (progress, progress_is_lost): (Progress, bool),
+        known: Known,
     ) -> io::Result<()> {
-        let progress_is_lost = progress.is_none();
-        let progress = progress.unwrap_or_default();
-        let known = known.unwrap_or_else(|| Known::from(&progress));
         let mut channels = self.channels.lock();
         channels.paused = known.paused;
         for (name, paused) in known.channels {
@@ -221,7 +224,7 @@ impl Topic {
     /// Puts the progress that was written in its place. Blocks.
     pub(super) fn replace_progress(&self) -> io::Result<()> {
         let path = self.progress_path();
-        let replaced = self.log.directory().disk().rename(&temporary(&path), &path);
+        let replaced = self.log.directory().replace(&path);
         if replaced.is_err() {
             self.progress.lock().bytes.clear();
         }
@@ -245,6 +248,7 @@ impl Topic {
         Progress {
             unshown: self.log.unshown_position(),
             paused: channels.paused,
+            durability: self.own_level.read(),
             side_end: self.log.side_end(),
             unshown_deferred: channels.unshown_deferred.iter().map(Unshown::due).collect(),
             channels: durable.map(|channel| channel.progress(wall)).collect(),

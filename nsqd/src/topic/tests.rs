@@ -39,7 +39,12 @@ impl Bench {
                 MessageIds::open(Arc::new(disk.clone()), "/topics".as_ref(), 1, 0).unwrap(),
             ),
             channels_max: 0,
-            write_through: mem_queue_size == 0,
+            durability: if mem_queue_size == 0 {
+                Durability::Disk
+            } else {
+                Durability::Memory
+            },
+            commit_turns: Arc::new(Semaphore::new(COMMITS_MAX)),
         };
         let settings = Settings {
             mem_queue_size,
@@ -156,6 +161,7 @@ impl Bench {
         let channels = self.topic.channels().into_iter();
         let durable = channels.filter(|channel| !channel.name().is_ephemeral());
         Known {
+            durability: self.topic.own_level.read(),
             paused: self.topic.is_paused(),
             channels: durable
                 .map(|channel| (channel.name().clone(), channel.is_paused()))

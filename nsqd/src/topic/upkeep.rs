@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Topic;
+use super::{Durability, Topic};
 use crate::log::Spill;
 
 /// Work that was done for a topic, and waits for the sync that all topics share.
@@ -28,9 +28,9 @@ impl Topic {
             return upkeep;
         }
         upkeep.spill = self.log.write_due();
-        if self.writes_through() && self.fault().is_some() {
+        if self.durability().is_durable() && self.fault().is_some() {
             upkeep.written = true;
-            upkeep.outcome = self.log.write_through();
+            upkeep.outcome = self.log.write_through().outcome;
         }
         upkeep
     }
@@ -54,16 +54,33 @@ impl Topic {
             .iter()
             .filter(|channel| channel.move_stragglers())
             .count();
-        if self.writes_through() {
+        if self.durability().is_durable() {
             *written = true;
-            self.log.write_through()
+            self.log.write_through().outcome
         } else if moved > 0 && self.log.directory().exists() {
             // What was on disk stays there, before the files that it was in go.
             *written = true;
-            self.log.write_side()
+            self.log.write_side().outcome
         } else {
             Ok(())
         }
+    }
+
+    /// Changes what OK promises, to a level of its own or with `None` to the process's, and writes all that was taken
+    /// before under a weaker promise. Blocks.
+    pub fn set_durability(self: &Arc<Self>, own: Option<Durability>) -> Upkeep {
+        self.own_level.set(own);
+        let mut upkeep = Upkeep::new(self);
+        if self.durability().is_durable() {
+            upkeep.written = true;
+            upkeep.outcome = self.log.write_through().outcome;
+        }
+        if own.is_some() && upkeep.outcome.is_ok() {
+            // The level itself comes back from there, should the metadata be lost.
+            upkeep.outcome = self.log.directory().ensure();
+        }
+        upkeep.write_progress();
+        upkeep
     }
 
     /// Ends delivery and writes everything that must come back: for a clean stop. Blocks.

@@ -58,7 +58,7 @@ fn topics_and_channels_byte_for_byte() {
     };
     let (archive, billing) = (channel("archive", false), channel("billing", true));
     let expected = format!(
-        r#""topics":[{{"topic_name":"orders","channels":[{archive},{billing}],"depth":0,"backend_depth":0,"message_count":1,"message_bytes":5,"paused":false,{LATENCY}}},{{"topic_name":"zeta","channels":[],"depth":0,"backend_depth":0,"message_count":0,"message_bytes":0,"paused":true,{LATENCY}}}],"producers":null}}"#
+        r#""topics":[{{"topic_name":"orders","channels":[{archive},{billing}],"depth":0,"backend_depth":0,"message_count":1,"message_bytes":5,"paused":false,{LATENCY},"durability":"memory"}},{{"topic_name":"zeta","channels":[],"depth":0,"backend_depth":0,"message_count":0,"message_bytes":0,"paused":true,{LATENCY},"durability":"memory"}}],"producers":null}}"#
     );
     assert_eq!(body(&nsqd, "&include_mem=false"), expected);
 }

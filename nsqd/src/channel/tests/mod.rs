@@ -76,7 +76,7 @@ impl Bench {
             first_id: self.next_id,
         };
         let due = self.shared().clock.now() + delay;
-        let (segment, index) = self.log.append_deferred(stamp, b"later", 1).unwrap();
+        let (segment, index, _) = self.log.append_deferred(stamp, b"later", 1).unwrap();
         self.channel.defer(&segment, index, due);
         self.next_id += 1;
         self.next_id - 1

@@ -11,7 +11,7 @@ use super::*;
 fn unsealed(bodies: &[Vec<u8>]) -> (PathBuf, Vec<u8>) {
     let mut bench = Bench::new(0, 1 << 16);
     bench.append_bodies(bodies);
-    bench.log.write_through().unwrap();
+    bench.log.write_through().outcome.unwrap();
     let path = bench.segment_files().pop().unwrap();
     let content = bench.disk.content(&path);
     (path, content)

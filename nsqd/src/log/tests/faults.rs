@@ -66,12 +66,12 @@ fn after_a_failed_sync_what_is_open_is_written_again() {
     let mut bench = Bench::new(0, 1 << 16);
     let topic = Path::new(TOPIC);
     bench.append(10);
-    bench.log.write_through().unwrap();
+    bench.log.write_through().outcome.unwrap();
     bench.disk.fail(Call::Sync, 0, 1, EIO);
     bench.disk.sync_all(topic).unwrap_err();
     bench.log.distrust_written();
     bench.append(2);
-    bench.log.write_through().unwrap();
+    bench.log.write_through().outcome.unwrap();
     bench.disk.sync_all(topic).unwrap();
     bench
         .disk
@@ -83,10 +83,10 @@ fn after_a_failed_sync_what_is_open_is_written_again() {
 fn a_process_that_dies_while_writing_again_leaves_what_the_kernel_had() {
     let mut bench = Bench::new(0, 1 << 16);
     bench.append(10);
-    bench.log.write_through().unwrap();
+    bench.log.write_through().outcome.unwrap();
     bench.log.distrust_written();
     bench.disk.fail(Call::Write, 0, u32::MAX, EIO);
-    bench.log.write_through().unwrap_err();
+    bench.log.write_through().outcome.unwrap_err();
     bench.disk.heal();
     assert_eq!(bench.recover_ids(), ids(0..10));
 }
@@ -112,7 +112,7 @@ fn a_file_that_was_only_begun_goes_with_its_segment() {
     let reader = bench.log.add_reader(false);
     bench.append(10);
     bench.disk.fail(Call::Write, 0, 1, ENOSPC);
-    bench.log.write_through().unwrap_err();
+    bench.log.write_through().outcome.unwrap_err();
     assert_eq!(bench.drain(reader), ids(0..10));
     bench.log.release_if_idle();
     bench.log.directory().collect_garbage();

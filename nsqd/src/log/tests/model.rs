@@ -77,7 +77,7 @@ impl Model {
                 self.stable.extend(self.needed());
             }
             87..90 => {
-                self.bench.log.write_through().unwrap();
+                self.bench.log.write_through().outcome.unwrap();
                 self.kernel.extend(self.needed());
             }
             90..93 => self.read_again(),
