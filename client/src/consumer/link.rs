@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::backoff::{Outcome, Transition};
 use super::events::Event;
 use super::flow::Flow;
-use super::message::Message;
+use super::message::{Message, Origin};
 use super::session::{Deadline, LINGER, Order, Session};
 use crate::connection::{ConnectionError, Reader, Writer};
 use crate::wire::{CLOSE_WAIT, Command, ErrorReply, Frame, HEARTBEAT, MessageId};
@@ -95,7 +95,7 @@ impl Link {
                     self.take_frames()?;
                 }
                 () = session.wake.notified() => self.carry_out_or_linger(linger.as_mut()),
-                () = &mut linger, if self.lingering => self.carry_out(),
+                () = &mut linger, if self.lingering => self.carry_out(linger.as_mut()),
                 flushed = self.writer.flush(), if self.writer.unsent_bytes() > 0 => flushed?,
                 () = &mut timer => self.keep_time()?,
                 changed = self.stop.changed() => {
@@ -176,10 +176,12 @@ impl Link {
     fn take_frames(&mut self) -> Result<(), ConnectionError> {
         let now = Instant::now();
         self.received_at = now;
+        let mut origin = None;
         while let Some(frame) = self.reader.received_frame()? {
             match frame {
                 Frame::Message(message) => {
-                    self.batch.push(Message::new(message, &self.session, now));
+                    let origin = origin.get_or_insert_with(|| Origin::new(&self.session, now));
+                    self.batch.push(Message::new(message, origin));
                 }
                 Frame::Response(data) if *data == *HEARTBEAT => self.writer.write(&Command::Nop),
                 Frame::Response(data) if *data == *CLOSE_WAIT => self.closed = true,
@@ -224,23 +226,25 @@ impl Link {
     /// Sends answers in company, see [`Session::are_orders_due`].
     fn carry_out_or_linger(&mut self, linger: Pin<&mut Sleep>) {
         if self.session.are_orders_due() || self.closing {
-            self.carry_out();
+            self.carry_out(linger);
         } else if !self.lingering {
             self.lingering = true;
             linger.reset(Instant::now() + LINGER);
         }
     }
 
-    fn carry_out(&mut self) {
-        self.lingering = false;
+    fn carry_out(&mut self, linger: Pin<&mut Sleep>) {
         self.obey_stop();
         // A count that was lowered before holds for the room that the answers make.
         self.send_ready();
         let mut orders = std::mem::take(&mut self.orders);
         let session = self.session.clone();
-        session.take_orders(&mut orders);
+        self.lingering = session.take_orders(&mut orders);
         if !orders.is_empty() {
             let now = Instant::now();
+            if self.lingering {
+                linger.reset(now + LINGER);
+            }
             let mut done = Done::default();
             // All at once: what follows from so many answers is looked at once.
             session.shared.steer(|flow| {

@@ -40,12 +40,30 @@ pub struct Acker {
     deadline: Deadline,
     /// Set once the message is kept alive, and moved by each touch from then on.
     kept: OnceLock<Arc<Deadline>>,
-    received_at: Instant,
+    origin: Arc<Origin>,
+}
+
+/// What the messages of one read have in common. Counted for each read rather than on the session: two threads that
+/// count on one place, one for each message that comes and one for each that goes, hold each other up.
+pub(super) struct Origin {
     session: Arc<Session>,
+    received_at: Instant,
+    deadline: Deadline,
+}
+
+impl Origin {
+    /// For what is read `now`.
+    pub(super) fn new(session: &Arc<Session>, now: Instant) -> Arc<Origin> {
+        Arc::new(Origin {
+            session: session.clone(),
+            received_at: now,
+            deadline: session.deadline(now),
+        })
+    }
 }
 
 impl Message {
-    pub(super) fn new(message: wire::Message, session: &Arc<Session>, now: Instant) -> Message {
+    pub(super) fn new(message: wire::Message, origin: &Arc<Origin>) -> Message {
         Message {
             body: message.body,
             acker: Acker {
@@ -53,10 +71,9 @@ impl Message {
                 attempts: message.attempts,
                 answered: AtomicBool::new(false),
                 timestamp_ns: message.timestamp_ns,
-                deadline: session.deadline(now),
+                deadline: origin.deadline.copy(),
                 kept: OnceLock::new(),
-                received_at: now,
-                session: session.clone(),
+                origin: origin.clone(),
             },
         }
     }
@@ -94,12 +111,12 @@ impl Message {
 
     /// Which nsqd it came from.
     pub fn node(&self) -> &Address {
-        &self.acker.session.address
+        &self.acker.origin.session.address
     }
 
     /// The topic it was published to.
     pub fn topic(&self) -> &TopicName {
-        &self.acker.session.shared.topic
+        &self.acker.origin.session.shared.topic
     }
 
     /// As [`Acker::deadline`].
@@ -165,7 +182,7 @@ impl Message {
     }
 
     pub(super) fn link(&self) -> LinkId {
-        self.acker.session.id
+        self.acker.origin.session.id
     }
 }
 
@@ -205,9 +222,9 @@ impl Acker {
     pub fn touch(&self) -> Result<Instant, AnswerError> {
         self.check()?;
         self.order(Order::Touch(self.id))?;
-        let until = Instant::now() + self.session.msg_timeout;
+        let until = Instant::now() + self.origin.session.msg_timeout;
         let until = until.min(self.hard_deadline());
-        self.moving_deadline().set(&self.session, until);
+        self.moving_deadline().set(&self.origin.session, until);
         Ok(until)
     }
 
@@ -215,21 +232,17 @@ impl Acker {
     /// dropped, or [`Acker::hard_deadline`] has come. The connection's task does it, so it needs
     /// nothing from the task that holds the message.
     pub fn keep_alive(&self) -> KeepAlive {
-        let deadline = self.kept.get_or_init(|| {
-            let deadline = Deadline::default();
-            deadline.set(&self.session, self.deadline.at(&self.session));
-            Arc::new(deadline)
-        });
+        let deadline = self.kept.get_or_init(|| Arc::new(self.deadline.copy()));
         let order = Order::KeepAlive {
             id: self.id,
             until: self.hard_deadline(),
             deadline: deadline.clone(),
         };
         // Without a connection there is nothing to keep; an answer will tell.
-        let _ = self.session.order(order);
+        let _ = self.origin.session.order(order);
         KeepAlive {
             id: self.id,
-            session: self.session.clone(),
+            session: self.origin.session.clone(),
         }
     }
 
@@ -242,12 +255,12 @@ impl Acker {
     /// When nsqd hands the message out again, as far as this side knows: the message timeout after
     /// it came or was last touched, less 5 % (at most 1 s) for the way.
     pub fn deadline(&self) -> Instant {
-        self.moving_deadline().at(&self.session)
+        self.moving_deadline().at(&self.origin.session)
     }
 
     /// When nsqd does so however often the message is touched (its `-max-msg-timeout`).
     pub fn hard_deadline(&self) -> Instant {
-        self.received_at + self.session.max_msg_timeout
+        self.origin.received_at + self.origin.session.max_msg_timeout
     }
 
     /// Answers once; whoever comes second gets an error.
@@ -256,7 +269,7 @@ impl Acker {
             return Err(AnswerError::Answered);
         }
         if settle != Settle::LetTimeOut && self.deadline() <= Instant::now() {
-            self.session.shared.counters.expired.add(1);
+            self.origin.session.shared.counters.expired.add(1);
             self.forget();
             return Err(AnswerError::Expired);
         }
@@ -264,7 +277,7 @@ impl Acker {
             Settle::Finish => Order::Finish(self.id),
             Settle::Requeue(how) => Order::Requeue {
                 id: self.id,
-                delay: how.delay(self.attempts, &self.session.shared.requeue_delay),
+                delay: how.delay(self.attempts, &self.origin.session.shared.requeue_delay),
                 outcome: how.outcome(),
             },
             Settle::LetTimeOut => Order::Forget(self.id),
@@ -300,9 +313,12 @@ impl Acker {
     }
 
     fn order(&self, order: Order) -> Result<(), AnswerError> {
-        self.session.order(order).map_err(|order| {
+        self.origin.session.order(order).map_err(|order| {
             if !matches!(order, Order::Touch(_)) {
-                self.session.shared.released(self.session.id, 1);
+                self.origin
+                    .session
+                    .shared
+                    .released(self.origin.session.id, 1);
             }
             AnswerError::ConnectionLost
         })
@@ -318,7 +334,7 @@ impl Drop for Acker {
         if self.answered.load(Ordering::Relaxed) {
             return;
         }
-        let shared = &self.session.shared;
+        let shared = &self.origin.session.shared;
         shared.counters.dropped.add(1);
         shared.tell(Event::Dropped { id: self.id });
         let settle = match shared.on_drop {
@@ -336,7 +352,7 @@ impl fmt::Debug for Acker {
         f.debug_struct("Acker")
             .field("id", &self.id)
             .field("attempts", &self.attempts)
-            .field("node", &self.session.address)
+            .field("node", &self.origin.session.address)
             .finish_non_exhaustive()
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct Session {
 #[derive(Debug, Default)]
 struct Orders {
     closed: bool,
+    /// The connection's task looks within [`LINGER`], whether it is woken or not.
+    awaited: bool,
     list: Vec<Order>,
 }
 
@@ -110,28 +112,35 @@ impl Session {
             return Err(order);
         }
         orders.list.push(order);
-        let count = orders.list.len();
+        let (count, awaited) = (orders.list.len(), orders.awaited);
         drop(orders);
-        if count == 1 || self.is_due(count) {
+        if count == 1 && !awaited || self.is_due(count) {
             self.wake.notify_one();
         }
         Ok(())
     }
 
     /// Whether orders should leave at once: there are many, or the application has nothing else to
-    /// answer for now. Otherwise more will follow within [`LINGER`], and leave with them.
+    /// answer for now. Otherwise more will follow within [`LINGER`], and leave with them: until then
+    /// the caller looks by itself.
     pub(super) fn are_orders_due(&self) -> bool {
-        let count = lock(&self.orders).list.len();
-        self.is_due(count)
+        let mut orders = lock(&self.orders);
+        let due = self.is_due(orders.list.len());
+        orders.awaited = !due;
+        due
     }
 
     fn is_due(&self, count: usize) -> bool {
         count >= ORDERS_AT_ONCE || self.shared.buffer.is_empty()
     }
 
-    /// Takes all orders; `list` must be empty, and its memory is used for the next ones.
-    pub(super) fn take_orders(&self, list: &mut Vec<Order>) {
-        std::mem::swap(&mut lock(&self.orders).list, list);
+    /// Takes all orders; `list` must be empty, and its memory is used for the next ones. Returns
+    /// whether more will follow, as [`Session::are_orders_due`] tells.
+    pub(super) fn take_orders(&self, list: &mut Vec<Order>) -> bool {
+        let mut orders = lock(&self.orders);
+        std::mem::swap(&mut orders.list, list);
+        orders.awaited = !list.is_empty() && !self.shared.buffer.is_empty();
+        orders.awaited
     }
 
     /// Takes no orders any more.
@@ -166,6 +175,11 @@ impl Deadline {
         let millis = at.saturating_duration_since(session.started).as_millis();
         let millis = u64::try_from(millis).unwrap_or(u64::MAX);
         self.0.store(millis, Ordering::Relaxed);
+    }
+
+    /// The same time, to be moved apart from this one.
+    pub(super) fn copy(&self) -> Deadline {
+        Deadline(AtomicU64::new(self.0.load(Ordering::Relaxed)))
     }
 
     pub(super) fn at(&self, session: &Session) -> Instant {
