@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
@@ -366,6 +367,25 @@ pub fn kill_once(data: TempDir, flags: &[&str], looks_so: impl Fn(&Path) -> bool
     process.kill().expect("a child can be killed");
     process.wait().expect("a child can be waited for");
     data
+}
+
+/// Starts nsqd over a data path, and sends it SIGTERM after a while, whatever it is at by then; returns how it ended, and how
+/// long that took.
+#[track_caller]
+pub fn stop_after(data: &Path, flags: &[&str], after: Duration) -> (ExitStatus, Duration) {
+    let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+    let (mut process, log) = spawn(binary::nsqd(), &flags, data);
+    thread::sleep(after);
+    let start = Instant::now();
+    kill_process(Pid::from_child(&process), Signal::TERM).expect("a child can be signalled");
+    let status = wait::within(wait::PATIENCE, || {
+        process.try_wait().expect("a child can be waited for")
+    });
+    if status.is_none() {
+        process.kill().expect("a child can be killed");
+    }
+    let status = status.unwrap_or_else(|| panic!("nsqd did not stop\n{}", log.text()));
+    (status, start.elapsed())
 }
 
 fn spawn(program: &Path, flags: &[String], data: &Path) -> (Child, Log) {

@@ -18,6 +18,7 @@
 //! - [`wire`]: a peer that speaks NSQ byte by byte, and says wrong things on purpose. It shares no code with
 //!   the `client` crate, so that one mistake cannot hide behind the same mistake on the other side;
 //! - [`http`]: the same for HTTP; [`certificates`]: an authority for TLS;
+//! - [`slow`]: peers that begin something and do not go on;
 //! - [`wait`]: until a condition holds, and [`random`]: seeds that are printed;
 //! - [`fuzz`]: what is fed arbitrary bytes;
 //! - [`load`]: a load generator for the commands in `src/bin`, which print figures.
@@ -39,5 +40,6 @@ pub mod nsqadmin;
 pub mod process;
 pub mod random;
 pub mod reference;
+pub mod slow;
 pub mod wait;
 pub mod wire;

@@ -6,12 +6,14 @@
 
 mod auth;
 mod auth_tls;
+mod bounds;
 mod completeness;
 mod compression;
 mod config;
 mod crash;
 mod deferred;
 mod delivery;
+mod descriptors;
 mod discovery;
 mod durability;
 mod ephemeral;
@@ -27,9 +29,11 @@ mod pause;
 mod peek;
 mod protocol_errors;
 mod publish;
+mod slow_peers;
 mod start;
 mod stats;
 mod statsd;
+mod stop;
 mod timeouts;
 mod tls;
 mod topology;

@@ -6,6 +6,7 @@
 
 mod admin;
 mod backlog;
+mod connections;
 mod discovery;
 mod idle;
 mod import;
@@ -57,6 +58,8 @@ enum Group {
     Transport,
     /// The producer and the consumer of the client library beside the bare wire.
     Library,
+    /// 10,000 connections; peers that announce much, are slow, come and go.
+    Connections,
     /// Memory and processor time of what nobody uses.
     Idle,
     /// From publish to delivery on a quiet channel.
@@ -95,6 +98,7 @@ fn measure(group: Group, arguments: &Arguments) {
         Group::Fanout => throughput::fanout(arguments.messages, arguments.runs),
         Group::Transport => transport::measure(arguments.messages, arguments.runs),
         Group::Library => library::measure(arguments.messages, arguments.runs),
+        Group::Connections => connections::measure(),
         Group::Idle => idle::measure(),
         Group::Latency => latency::measure(),
         Group::Backlog => backlog::measure(arguments.backlog_bytes),
