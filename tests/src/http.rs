@@ -1,6 +1,6 @@
 //! One HTTP/1.1 request on a connection of its own, read byte by byte.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
@@ -50,19 +50,35 @@ impl Answer {
 
 /// Sends one request with a correct length, and reads the answer to its end.
 pub fn request(to: SocketAddr, method: &str, path: &str, body: &[u8]) -> Answer {
+    raw(to, &encode(method, path, body))
+}
+
+/// As [`request`], to a server that may be down: the error tells that it was, or that it closed without an answer.
+pub fn try_request(to: SocketAddr, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
+    let answer = exchange(to, &encode(method, path, body))?;
+    if !answer.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Answer::parse(&answer))
+}
+
+fn encode(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: nsqd\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    raw(to, &[head.as_bytes(), body].concat())
+    [head.as_bytes(), body].concat()
 }
 
 /// Sends these bytes, whatever they are, and reads until the server closes.
 pub fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(to).expect("nsqd listens for HTTP");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("the bound is not zero");
+    Answer::parse(&exchange(to, bytes).expect("nsqd listens for HTTP"))
+}
+
+/// What comes back until the server closes or goes silent.
+fn exchange(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(to)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     // A server may answer, and close, before it has read everything; the answer is what counts.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
@@ -70,5 +86,5 @@ pub fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
     while let Ok(count @ 1..) = stream.read(&mut piece) {
         answer.extend_from_slice(&piece[..count]);
     }
-    Answer::parse(&answer)
+    Ok(answer)
 }

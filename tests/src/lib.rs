@@ -21,7 +21,8 @@
 //! - [`slow`]: peers that begin something and do not go on;
 //! - [`wait`]: until a condition holds, and [`random`]: seeds that are printed;
 //! - [`fuzz`]: what is fed arbitrary bytes;
-//! - [`load`]: a load generator for the commands in `src/bin`, which print figures.
+//! - [`load`]: a load generator for the commands in `src/bin`, which print figures;
+//! - [`torture`]: daemons hurt on purpose under load, and the proof that they kept their promises.
 #![expect(
     clippy::missing_panics_doc,
     reason = "a harness speaks by panicking: each failed expectation is a failed test"
@@ -41,5 +42,6 @@ pub mod process;
 pub mod random;
 pub mod reference;
 pub mod slow;
+pub mod torture;
 pub mod wait;
 pub mod wire;

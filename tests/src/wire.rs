@@ -1,7 +1,7 @@
 //! A peer that speaks the NSQ protocol byte by byte, and says wrong things when a test wants it.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -61,16 +61,25 @@ impl Peer {
         peer
     }
 
+    /// As [`Peer::connect`], to an nsqd that may be down.
+    pub fn try_connect(to: SocketAddr) -> io::Result<Self> {
+        let mut peer = Self::try_silent(to)?;
+        peer.send(MAGIC);
+        Ok(peer)
+    }
+
     /// Connects and sends nothing.
     pub fn silent(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect(to).expect("nsqd listens");
-        stream
-            .set_nodelay(true)
-            .expect("a connected socket can be set up");
-        Self {
+        Self::try_silent(to).expect("nsqd listens")
+    }
+
+    fn try_silent(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to)?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
             stream,
             received: Vec::new(),
-        }
+        })
     }
 
     /// Sends these bytes as they are. A connection that nsqd has closed is no error here: what nsqd said

@@ -1,0 +1,115 @@
+//! What is done to the daemons: each fault begins, lasts while the load goes on, and is healed before the next one.
+
+mod admin;
+mod disk;
+mod network;
+mod process;
+mod tracer;
+
+use clap::ValueEnum;
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::plan::Step;
+use super::requirement::Requirement;
+use super::world::{GivenUp, World};
+
+/// Something that can go wrong.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// SIGKILL to nsqd, and a start.
+    Kill,
+    /// SIGTERM to nsqd, and a start.
+    Terminate,
+    /// Ten kills while nsqd starts.
+    CrashLoop,
+    /// SIGTERM at any moment of a start, which must end it soon all the same.
+    EarlyStop,
+    /// A second nsqd on the same data path.
+    Intruder,
+    /// SIGSTOP to nsqd for a while.
+    Pause,
+    /// A consumer stands still with messages in flight.
+    Freeze,
+    /// A connection is reset after a number of bytes, in the middle of a frame.
+    Cut,
+    /// Nothing passes on a connection, and nobody is told.
+    HalfOpen,
+    /// What nsqd sends on a connection arrives slowly.
+    Trickle,
+    /// The disk is full.
+    Full,
+    /// Syncs fail with EIO.
+    SyncError,
+    /// A read of a file fails with EIO.
+    ReadError,
+    /// A sync takes half a second.
+    SlowSync,
+    /// Files may not grow any more: writes are cut short.
+    ShortWrite,
+    /// No file descriptors are left.
+    Descriptors,
+    /// The machine loses its power.
+    PowerCut,
+    /// Channels are paused for a while.
+    Hold,
+    /// Other topics and channels come, are filled, emptied, paused and deleted.
+    Churn,
+}
+
+impl Fault {
+    /// Whether it needs a volume whose power can be cut.
+    pub fn cuts_power(self) -> bool {
+        self == Self::PowerCut
+    }
+
+    /// Whether it needs a volume that can be filled.
+    pub fn fills(self) -> bool {
+        self == Self::Full
+    }
+
+    /// What it needs of the machine.
+    pub fn requirement(self) -> Option<Requirement> {
+        match self {
+            Self::PowerCut | Self::Full => Some(Requirement::Mount),
+            Self::SyncError | Self::ReadError | Self::SlowSync => Some(Requirement::Strace),
+            _ => None,
+        }
+    }
+}
+
+/// Does what a step says, and heals it.
+pub fn inject(step: Step, world: &mut World) -> Result<(), GivenUp> {
+    let mut random = Rng::with_seed(step.seed);
+    world.begin(step.fault);
+    let done = act(step.fault, world, &mut random);
+    world.heal(step.fault);
+    done
+}
+
+fn act(fault: Fault, world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
+    match fault {
+        Fault::Kill => process::kill(world),
+        Fault::Terminate => process::terminate(world),
+        Fault::CrashLoop => process::crash_loop(world, random),
+        Fault::EarlyStop => process::early_stop(world, random),
+        Fault::Intruder => process::intrude(world),
+        Fault::Pause => process::pause(world, random),
+        Fault::Descriptors => process::exhaust_descriptors(world),
+        Fault::Freeze => network::freeze(world, random),
+        Fault::Cut => network::cut(world, random),
+        Fault::HalfOpen => network::half_open(world, random),
+        Fault::Trickle => network::trickle(world, random),
+        Fault::Full => disk::fill(world),
+        Fault::SyncError => disk::fail_syncs(world, random),
+        Fault::ReadError => disk::fail_reads(world, random),
+        Fault::SlowSync => disk::slow_syncs(world),
+        Fault::ShortWrite => disk::cut_writes_short(world),
+        Fault::PowerCut => disk::cut_power(world),
+        Fault::Hold => admin::hold(world, random),
+        Fault::Churn => admin::churn(world, random),
+    }
+}

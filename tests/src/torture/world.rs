@@ -1,0 +1,363 @@
+//! What a run takes place in: nsqd on its volume behind the proxy, and all that can be done to it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::checker::Invariant;
+use super::event::{Stop, What};
+use super::history::History;
+use super::load::{Load, Shared};
+use super::nemesis::Fault;
+use super::plan::{Ground, Plan};
+use super::process::{Daemon, Launch};
+use super::proxy::Proxy;
+use super::volume::Volume;
+use crate::http::try_request;
+use crate::{binary, wait};
+
+/// How long the load may stand still while nothing is wrong.
+const STALL_MAX: Duration = Duration::from_secs(30);
+/// What a stop may take at the most, in a debug build on a busy machine.
+const STOP_MAX: Duration = Duration::from_secs(10);
+/// An end of a run that has no sense to go on: what is wrong is written down.
+#[derive(Debug)]
+pub struct GivenUp;
+
+/// The daemons of a run and what they stand on.
+#[derive(Debug)]
+pub struct World {
+    /// Of the run.
+    pub directory: PathBuf,
+    /// What the clients share.
+    pub shared: Arc<Shared>,
+    /// The clients, once they run.
+    pub load: Option<Load>,
+    /// The way to nsqd.
+    pub proxy: Proxy,
+    /// How nsqd is started.
+    pub launch: Launch,
+    /// The longest start so far.
+    pub longest_start: Duration,
+    /// The longest clean stop so far.
+    pub longest_stop: Duration,
+    nsqd: Option<Daemon>,
+    volume: Volume,
+    faults: Vec<Fault>,
+}
+
+impl World {
+    /// Makes the volume and starts nsqd with its topics and channels.
+    pub fn create(plan: Plan, directory: &Path) -> Result<Self, String> {
+        let in_directory = |error: io::Error| format!("{}: {error}", directory.display());
+        fs::create_dir_all(directory).map_err(in_directory)?;
+        let volume = Volume::create(plan.ground, directory)?;
+        let proxy = Proxy::start().map_err(in_directory)?;
+        let history = History::create(directory, &plan).map_err(in_directory)?;
+        let launch = launch(&plan, volume.path(), directory.join("nsqd.log"));
+        fs::create_dir_all(data_path(volume.path())).map_err(in_directory)?;
+        let shared = Shared::new(plan, history, proxy.address());
+        let mut world = Self {
+            directory: directory.to_owned(),
+            shared,
+            load: None,
+            proxy,
+            launch,
+            longest_start: Duration::ZERO,
+            longest_stop: Duration::ZERO,
+            nsqd: None,
+            volume,
+            faults: Vec::new(),
+        };
+        world
+            .start()
+            .map_err(|GivenUp| "nsqd does not start".to_owned())?;
+        world.create_channels()?;
+        Ok(world)
+    }
+
+    fn create_channels(&mut self) -> Result<(), String> {
+        let plan = self.shared.plan.clone();
+        for topic in 0..plan.topics {
+            self.act(&format!("/topic/create?topic=t{topic}"))?;
+            for channel in 0..plan.channels {
+                self.act(&format!(
+                    "/channel/create?topic=t{topic}&channel=c{channel}"
+                ))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts nsqd and leads clients to it.
+    pub fn start(&mut self) -> Result<(), GivenUp> {
+        match self.launch.start() {
+            Ok(nsqd) => {
+                self.longest_start = self.longest_start.max(nsqd.started_in);
+                self.proxy.set_target(Some(nsqd.tcp));
+                self.nsqd = Some(nsqd);
+                self.record(What::Up);
+                Ok(())
+            }
+            Err(reason) => Err(self.give_up(Invariant::Liveness, format!("nsqd: {reason}"))),
+        }
+    }
+
+    /// The running nsqd; starts one if it has died by itself, which is a violation.
+    pub fn nsqd(&mut self) -> Result<&mut Daemon, GivenUp> {
+        if !self.nsqd.as_mut().is_some_and(Daemon::is_running) {
+            self.complain(Invariant::Conduct, "nsqd ended by itself");
+            self.record(What::Down { stop: Stop::Killed });
+            self.start()?;
+        }
+        self.nsqd.as_mut().ok_or(GivenUp)
+    }
+
+    /// Ends nsqd with SIGKILL.
+    pub fn kill(&mut self) {
+        self.proxy.set_target(None);
+        if let Some(nsqd) = self.nsqd.take() {
+            nsqd.kill();
+            self.record(What::Down { stop: Stop::Killed });
+        }
+    }
+
+    /// Ends nsqd with SIGTERM, which must succeed in time.
+    pub fn terminate(&mut self) {
+        self.proxy.set_target(None);
+        let Some(nsqd) = self.nsqd.take() else {
+            return;
+        };
+        match nsqd.terminate() {
+            Ok(took) => {
+                self.longest_stop = self.longest_stop.max(took);
+                if took > STOP_MAX {
+                    self.complain(Invariant::Liveness, format!("a clean stop took {took:?}"));
+                }
+            }
+            Err(reason) => self.complain(Invariant::Conduct, reason),
+        }
+        self.record(What::Down { stop: Stop::Clean });
+    }
+
+    /// Cuts the power under nsqd, kills it, and has the power come back.
+    pub fn cut_power(&mut self) -> Result<(), GivenUp> {
+        let cut = self.volume.cut_power();
+        self.proxy.set_target(None);
+        if let Some(nsqd) = self.nsqd.take() {
+            nsqd.kill();
+        }
+        self.record(What::Down {
+            stop: Stop::PowerCut,
+        });
+        let back = cut.and_then(|()| self.volume.power_up());
+        back.map_err(|reason| self.give_up(Invariant::Conduct, format!("the harness: {reason}")))
+    }
+
+    /// What nsqd's data path lies on.
+    pub fn volume(&self) -> &Volume {
+        &self.volume
+    }
+
+    /// Waits until so many more messages are acknowledged, or the load stands still, which is a violation.
+    pub fn progress(&mut self, acknowledgements: u64) -> Result<(), GivenUp> {
+        let aim = self.shared.acknowledged() + acknowledgements;
+        let mut last = (self.shared.acknowledged(), Instant::now());
+        while self.shared.acknowledged() < aim {
+            self.nsqd()?;
+            std::thread::sleep(Duration::from_millis(2));
+            let now = self.shared.acknowledged();
+            if now > last.0 {
+                last = (now, Instant::now());
+            }
+            if last.1.elapsed() > STALL_MAX {
+                let text = format!("no publish was acknowledged in {} s", STALL_MAX.as_secs());
+                return Err(self.give_up(Invariant::Liveness, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all channels are empty; what remains when nothing moves any more is written down.
+    pub fn await_empty(&mut self) -> Result<(), GivenUp> {
+        let mut last = (Vec::new(), Instant::now());
+        loop {
+            self.nsqd()?;
+            let counts = self.counts();
+            let is_empty =
+                |counts: &[(u16, u16, [u64; 3])]| counts.iter().all(|(.., it)| *it == [0; 3]);
+            let is_over = last.1.elapsed() > STALL_MAX + self.timeout();
+            if counts.as_ref().is_ok_and(|counts| is_empty(counts)) || is_over {
+                self.count(counts.unwrap_or_default());
+                return Ok(());
+            }
+            let state = (counts.unwrap_or_default(), self.shared.finished());
+            if state != last.0.first().cloned().unwrap_or_default() {
+                last = (vec![state], Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.shared.plan.msg_timeout_ms)
+    }
+
+    fn count(&self, counts: Vec<(u16, u16, [u64; 3])>) {
+        for (topic, channel, [depth, in_flight, deferred]) in counts {
+            let counted = What::Counted {
+                topic,
+                channel,
+                depth,
+                in_flight,
+                deferred,
+            };
+            self.record(counted);
+        }
+    }
+
+    /// By topic and channel: depth, in flight, deferred.
+    fn counts(&self) -> Result<Vec<(u16, u16, [u64; 3])>, String> {
+        let stats = self.get("/stats?format=json")?;
+        let plan = &self.shared.plan;
+        let mut counts = Vec::new();
+        for topic in 0..plan.topics {
+            let found = named(&stats["topics"], "topic_name", &format!("t{topic}"));
+            for channel in 0..plan.channels {
+                let name = format!("c{channel}");
+                let found = found.map(|it| &it["channels"]);
+                let found = found.and_then(|channels| named(channels, "channel_name", &name));
+                let found = found.ok_or_else(|| format!("t{topic}:{name} is gone"))?;
+                let number = |key: &str| found[key].as_u64().unwrap_or(u64::MAX);
+                let figures = ["depth", "in_flight_count", "deferred_count"].map(number);
+                counts.push((topic, channel, figures));
+            }
+        }
+        Ok(counts)
+    }
+
+    /// HTTP GET of nsqd, which must answer with JSON.
+    pub fn get(&self, path: &str) -> Result<Value, String> {
+        serde_json::from_str(&self.request("GET", path)?).map_err(|error| error.to_string())
+    }
+
+    /// HTTP POST to nsqd without a body, which must succeed.
+    pub fn act(&self, path: &str) -> Result<(), String> {
+        self.request("POST", path).map(|_| ())
+    }
+
+    fn request(&self, method: &str, path: &str) -> Result<String, String> {
+        let nsqd = self.nsqd.as_ref().ok_or("nsqd is down")?;
+        let answer =
+            try_request(nsqd.http, method, path, b"").map_err(|error| error.to_string())?;
+        match answer.status {
+            200 => Ok(answer.body),
+            status => Err(format!(
+                "{method} {path} was answered {status} {}",
+                answer.body
+            )),
+        }
+    }
+
+    /// A fault begins; until [`World::heal`] the checker is lenient where it must be.
+    pub fn begin(&mut self, fault: Fault) {
+        self.faults.push(fault);
+        self.record(What::Fault {
+            fault,
+            active: true,
+        });
+    }
+
+    /// A fault ends.
+    pub fn heal(&mut self, fault: Fault) {
+        self.faults.retain(|active| *active != fault);
+        self.record(What::Fault {
+            fault,
+            active: false,
+        });
+    }
+
+    /// Writes down what happens.
+    pub fn record(&self, what: What) {
+        self.shared.history.record(what);
+    }
+
+    /// Writes down what is wrong.
+    pub fn complain(&self, invariant: Invariant, text: impl Into<String>) {
+        self.shared.complain(invariant, text);
+    }
+
+    /// Writes down what makes it senseless to go on.
+    pub fn give_up(&self, invariant: Invariant, text: impl Into<String>) -> GivenUp {
+        self.complain(invariant, text);
+        GivenUp
+    }
+
+    /// After a clean stop: complains of what was left behind, and of panics in the log.
+    pub fn inspect(&self) {
+        for file in files(&data_path(self.volume.path())) {
+            let name = file.to_string_lossy();
+            if [".tmp", ".damaged"]
+                .iter()
+                .any(|ending| name.ends_with(ending))
+            {
+                self.complain(Invariant::Litter, format!("{name} was left behind"));
+            }
+        }
+        let log = fs::read_to_string(&self.launch.log).unwrap_or_default();
+        if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
+            self.complain(Invariant::Conduct, format!("nsqd's log: {line}"));
+        }
+    }
+
+    /// Waits until a condition holds; tells whether it did in time.
+    pub fn within(&self, bound: Duration, mut holds: impl FnMut(&Self) -> bool) -> bool {
+        wait::within(bound, || holds(self).then_some(())).is_some()
+    }
+}
+
+/// The data path on a volume.
+pub fn data_path(volume: &Path) -> PathBuf {
+    volume.join("nsqd")
+}
+
+fn launch(plan: &Plan, volume: &Path, log: PathBuf) -> Launch {
+    let mut arguments = vec![
+        "--tcp-address=127.0.0.1:0".to_owned(),
+        "--http-address=127.0.0.1:0".to_owned(),
+        "--broadcast-address=127.0.0.1".to_owned(),
+        format!("--data-path={}", data_path(volume).display()),
+        format!("--durability={}", plan.durability.name()),
+        format!("--msg-timeout={}ms", plan.msg_timeout_ms),
+        format!("--sync-timeout={}ms", plan.sync_timeout_ms),
+    ];
+    if plan.ground != Ground::Folder {
+        arguments.push("--max-bytes-per-file=1048576".to_owned());
+    }
+    arguments.extend(plan.flags.iter().cloned());
+    Launch {
+        program: binary::nsqd().to_owned(),
+        arguments,
+        environment: Vec::new(),
+        namespace: None,
+        log,
+    }
+}
+
+fn named<'a>(list: &'a Value, key: &str, name: &str) -> Option<&'a Value> {
+    list.as_array()?.iter().find(|entry| entry[key] == name)
+}
+
+/// All files below a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let below = entries.flat_map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => files(&entry.path()),
+        _ => vec![entry.path()],
+    });
+    below.collect()
+}
