@@ -13,7 +13,7 @@ pub const ALL_CLOSED_AFTER: Duration = Duration::from_secs(35);
 /// What became of slow connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// How many were still open after [`ALL_CLOSED_AFTER`].
+    /// How many were still open after [`ALL_CLOSED_AFTER`], counted from when nothing more went on.
     pub left_open: usize,
     /// How long it took until the last of the others was closed.
     pub closed_after: Duration,
@@ -35,15 +35,16 @@ pub fn hold(nsqd: &Nsqd, connections: usize) -> Outcome {
             } else {
                 nsqd.tcp()
             };
+            // What is sent to those who read nothing first fills their sockets.
+            let filling = if kind.reads { Duration::ZERO } else { FILLING };
+            let deadline = start + ALL_CLOSED_AFTER + filling;
             scope.spawn(move || {
                 let connections: Vec<_> = (0..connections / kind.one_of)
                     .map(|_| kind.open(to))
                     .collect();
-                let is_open = |stream| !kind.await_close(stream, start + ALL_CLOSED_AFTER);
-                let left_open = connections
-                    .into_iter()
-                    .filter_map(|stream| is_open(stream).then_some(()))
-                    .count();
+                let is_open = |stream| !kind.await_close(stream, deadline);
+                let left_open = connections.into_iter().map(is_open);
+                let left_open = left_open.filter(|is_open| *is_open).count();
                 (left_open, start.elapsed())
             })
         });
@@ -160,5 +161,6 @@ fn slowest_ping(nsqd: &Nsqd, until: Instant) -> Duration {
 }
 
 const TOPICS: usize = 200;
+const FILLING: Duration = Duration::from_secs(15);
 /// As long as all of them are open.
 const PINGED: Duration = Duration::from_secs(10);
