@@ -46,6 +46,12 @@ pub(crate) enum Error {
     /// Nothing was confirmed or received while it was measured.
     #[error("no message went through in the time that is measured")]
     NoMessages,
+    /// Something never came.
+    #[error("not done after {seconds} s")]
+    TooLong {
+        /// How long a run may take.
+        seconds: u64,
+    },
     /// A plot could not be drawn.
     #[error("cannot draw {path}: {reason}")]
     Plot {

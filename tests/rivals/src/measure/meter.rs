@@ -8,6 +8,8 @@ use hdrhistogram::Histogram;
 
 /// Digits that latencies are kept with.
 const DIGITS: u8 = 3;
+/// The longest latency that is told from longer ones, in nanoseconds.
+const LATENCY_MAX: u64 = 100_000_000_000;
 
 /// Counts messages and latencies between [`Meter::begin`] and [`Meter::end`], from any task.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(crate) struct Meter {
 impl Meter {
     /// One that does not count yet.
     pub(crate) fn new() -> Self {
-        let histogram = Histogram::new(DIGITS).expect("3 digits are allowed");
+        let histogram = Histogram::new_with_max(LATENCY_MAX, DIGITS).expect("both are allowed");
         Self {
             recording: AtomicBool::new(false),
             messages: AtomicU64::new(0),
@@ -109,7 +111,7 @@ mod tests {
     #[test]
     fn only_what_happens_in_between_is_counted() {
         let meter = Meter::new();
-        let second = || [Duration::from_secs(1)];
+        let second = || [Duration::from_secs(1); 2];
         meter.count(1);
         meter.took(second());
         assert_eq!(meter.quantile_us(0.5), None);

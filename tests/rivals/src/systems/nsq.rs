@@ -25,8 +25,10 @@ const READ_BYTES: usize = 256 * 1024;
 /// What an nsqd has done with a message before it answers OK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// It is in memory, and goes to disk when there are too many.
+    /// It is in memory, and goes to disk when there are ten million others.
     Memory,
+    /// It is in memory, and goes to disk when there are ten thousand others, as by default.
+    Default,
     /// The kernel has it.
     Disk,
     /// The disk has it.
@@ -39,6 +41,7 @@ impl Level {
     fn flag(self) -> &'static str {
         match self {
             Self::Memory => "--mem-queue-size=10000000",
+            Self::Default => "--mem-queue-size=10000",
             Self::Disk => "--durability=disk",
             Self::Fsync => "--durability=fsync",
             // A Go nsqd reserves a slot for each in every channel.

@@ -12,14 +12,16 @@ use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisResult, Value};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::Grouping;
 use super::server::{Folder, Launch, Server, free_address};
-use super::{Grouping, MAX_IN_FLIGHT};
 use crate::error::Error;
 
 /// The name of the one consumer in each group.
 const CONSUMER: &str = "consumer";
 /// The name of the one field of each entry.
 const FIELD: &str = "body";
+/// Entries that are read at once: as many as are published at once.
+const COUNT: usize = 200;
 /// How long a read waits for entries before it asks again.
 const BLOCK_MS: usize = 1000;
 /// How long reading the data of a former run may take.
@@ -154,7 +156,7 @@ impl super::System for Redis {
         let connected = connect(&self.server).await;
         let mut read = redis::cmd("XREADGROUP");
         read.arg(&["GROUP", channel, CONSUMER, "COUNT"])
-            .arg(MAX_IN_FLIGHT)
+            .arg(COUNT)
             .arg("BLOCK")
             .arg(BLOCK_MS)
             .arg(&["STREAMS", topic, ">"]);

@@ -33,11 +33,18 @@ pub(crate) async fn run(
     let shape = workload.shape;
     let nsqd = |level, folder| Nsqd::start(program, level, folder);
     let redis = |sync, folder| Redis::start(program, sync, folder);
+    // What keeps the newest keeps as many as memory is for.
+    let keep = |level| match shape {
+        Shape::PublishEphemeral(_) => Level::Default,
+        _ => level,
+    };
     match kind {
-        Kind::NsqdMemory => measure(nsqd(Level::Memory, folder).await?, shape, settings).await,
+        Kind::NsqdMemory => {
+            measure(nsqd(keep(Level::Memory), folder).await?, shape, settings).await
+        }
         Kind::NsqdDisk => measure(nsqd(Level::Disk, folder).await?, shape, settings).await,
         Kind::NsqdFsync => measure(nsqd(Level::Fsync, folder).await?, shape, settings).await,
-        Kind::Peer => measure(nsqd(Level::Peer, folder).await?, shape, settings).await,
+        Kind::Peer => measure(nsqd(keep(Level::Peer), folder).await?, shape, settings).await,
         Kind::Nats => measure(Nats::start(program, folder).await?, shape, settings).await,
         Kind::Jetstream => measure(JetStream::start(program, folder).await?, shape, settings).await,
         Kind::RedisEverysec => {
