@@ -79,7 +79,8 @@ impl Session {
                         at -= consumed;
                         break Ok(());
                     }
-                    self.execute(other, at < input.len()).await?;
+                    // Boxed, so that a connection which does nothing keeps no room for it.
+                    Box::pin(self.execute(other, at < input.len())).await?;
                 }
             }
         };

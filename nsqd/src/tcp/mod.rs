@@ -116,3 +116,23 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     // Without a sender the daemon is past stopping.
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_bytes<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// There may be very many, most of which do nothing: what is rare or large in a session belongs into a box.
+    #[test]
+    fn a_connection_that_does_nothing_is_small() {
+        let bytes = future_bytes(run);
+        assert!(
+            bytes <= 4096,
+            "{bytes} bytes, {} of them the session",
+            size_of::<Session>()
+        );
+    }
+}
