@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use client::daemon::flags::COMPATIBLE_VERSION;
 use client::wire::{ChannelName, TopicName};
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
@@ -36,6 +37,9 @@ struct File {
     topics: Option<Vec<FileTopic>>,
     #[serde(default)]
     version: String,
+    /// Ours: CRC32C of the file without it, so that damage which is still JSON is noticed. The reference's file has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,7 +88,7 @@ impl Metadata {
                 return Err(io::Error::new(cause.kind(), text));
             }
         };
-        match serde_json::from_slice::<File>(&bytes) {
+        match File::parse(&bytes) {
             Ok(file) => Ok(Some(file.into_topics())),
             Err(cause) => {
                 let aside = self.path.with_extension("damaged");
@@ -127,9 +131,26 @@ impl Metadata {
 
 impl File {
     fn of(topics: Topics) -> Self {
-        Self {
+        let mut file = Self {
             topics: none_if_empty(topics.into_iter().map(FileTopic::of).collect()),
             version: COMPATIBLE_VERSION.to_owned(),
+            check: None,
+        };
+        file.check = Some(crc32c::crc32c(&file.encode()));
+        file
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("names and flags can be told in JSON")
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut file: Self = serde_json::from_slice(bytes)?;
+        match file.check.take() {
+            Some(check) if check != crc32c::crc32c(&file.encode()) => Err(
+                serde_json::Error::custom("what it says does not match its check"),
+            ),
+            _ => Ok(file),
         }
     }
 
@@ -198,7 +219,7 @@ fn known(topics: &[Arc<Topic>]) -> Topics {
 
 /// The bytes of the file for these topics.
 pub fn encode(topics: Topics) -> Vec<u8> {
-    serde_json::to_vec(&File::of(topics)).expect("names and flags can be told in JSON")
+    File::of(topics).encode()
 }
 
 /// The reference writes `null` for no elements.
@@ -252,10 +273,26 @@ mod tests {
     fn levels_come_back_and_unknown_ones_are_taken_for_the_strongest() {
         let text = r#"{"topics":[{"name":"t","paused":false,"durability":"disk","channels":null}],"version":"1.3.0"}"#;
         let topics = read(text).0.unwrap();
-        assert_eq!(String::from_utf8(encode(topics)).unwrap(), text);
+        let written = String::from_utf8(encode(topics)).unwrap();
+        assert!(written.starts_with(text.trim_end_matches('}')), "{written}");
         let later = read(&text.replace("disk", "replicated")).0.unwrap();
         let levels: Vec<_> = later.values().map(|known| known.durability).collect();
         assert_eq!(levels, [Some(Durability::Fsync)]);
+    }
+
+    #[test]
+    fn damage_that_is_still_json_is_noticed() {
+        let written = String::from_utf8(encode(read(RECORDED).0.unwrap())).unwrap();
+        assert!(read(&written).0.is_some());
+        for (what, damaged) in [
+            ("archive", "archivd"),
+            ("true", "false"),
+            ("check\":", "check\":1"),
+        ] {
+            let (topics, directory) = read(&written.replacen(what, damaged, 1));
+            assert!(topics.is_none(), "{damaged}");
+            assert!(directory.path().join("nsqd.damaged").exists());
+        }
     }
 
     #[test]
