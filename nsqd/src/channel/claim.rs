@@ -127,6 +127,12 @@ impl Channel {
                     inner.state.wait(consumer);
                     return Claimed::OnDisk(segment);
                 }
+                // What was left of the new messages is lost to damage, and one that came back stands behind them.
+                Claim::Nothing
+                    if inner
+                        .state
+                        .next_again(|| self.log.cursor(self.reader))
+                        .is_some() => {}
                 Claim::Nothing if self.listen(inner) => {
                     inner.loaded.clear();
                     inner.state.wait(consumer);

@@ -41,13 +41,13 @@ impl Channel {
     ) {
         let mut inner = self.lock();
         inner.state.paused = written.paused;
-        let mut gone = 0;
+        let mut gone = 0_u64;
         // The segment of a run, and how many messages of the run are in it.
         let mut found = |run: Run| {
             let segment = segments.get(&run.first.segment);
             let end = segment.and_then(|segment| segment.count()).unwrap_or(0);
             let count = run.count.min(end.saturating_sub(run.first.index));
-            gone += run.count - count;
+            gone += u64::from(run.count - count);
             segment.filter(|_| count > 0).zip(Some(count))
         };
         for run in &written.ready {
