@@ -1,7 +1,10 @@
 //! A disk in memory for tests, which remembers what a power cut would leave, and fails on demand.
 //!
 //! Two layers: what the process sees, and what is durable. Every change (a write, a new name, a rename) is pending until
-//! a sync covers it. A [crash](SimDisk::crash) decides which of the pending changes reach the durable layer.
+//! a sync covers it. A [crash](SimDisk::crash) decides which of the pending changes reach the durable layer; what was
+//! [recorded](SimDisk::record) can be cut off after each single call.
+
+mod history;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,6 +16,8 @@ use fastrand::Rng;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::file::{Disk, DiskFile};
+use history::Event;
+pub(crate) use history::History;
 
 const SECTOR_BYTES: usize = 512;
 const PAGE_BYTES: u64 = 4096;
@@ -77,6 +82,8 @@ struct State {
     seen: Layer,
     durable: Layer,
     pending: Vec<Change>,
+    /// What was done since it is recorded.
+    events: Option<Vec<Event>>,
     faults: Vec<Fault>,
     /// Writes take half of what they are given.
     short_writes: bool,
@@ -118,6 +125,37 @@ impl Change {
             _ => false,
         }
     }
+}
+
+/// What a sync makes durable.
+#[derive(Debug, Clone)]
+enum Covered {
+    All,
+    /// The names in a directory.
+    Names(PathBuf),
+    /// The content of a file.
+    File(usize),
+}
+
+impl Covered {
+    fn has(&self, change: &Change) -> bool {
+        match self {
+            Self::All => true,
+            Self::Names(directory) => change.is_in(directory),
+            Self::File(file) => change.file() == Some(*file),
+        }
+    }
+}
+
+/// Moves what a sync covers from the pending changes to the durable layer.
+fn settle(durable: &mut Layer, pending: &mut Vec<Change>, covered: &Covered) {
+    pending.retain(|change| {
+        let keep = !covered.has(change);
+        if !keep {
+            durable.apply(change);
+        }
+        keep
+    });
 }
 
 impl Layer {
@@ -175,19 +213,18 @@ impl Layer {
 impl State {
     fn change(&mut self, change: Change) {
         self.seen.apply(&change);
+        if let Some(events) = &mut self.events {
+            events.push(Event::Change(change.clone()));
+        }
         self.pending.push(change);
     }
 
-    /// Makes the pending changes durable that `covered` tells of.
-    fn flush(&mut self, covered: impl Fn(&Change) -> bool) {
-        let (durable, pending) = (&mut self.durable, &mut self.pending);
-        pending.retain(|change| {
-            let keep = !covered(change);
-            if !keep {
-                durable.apply(change);
-            }
-            keep
-        });
+    /// Makes the pending changes durable that are covered.
+    fn flush(&mut self, covered: Covered) {
+        settle(&mut self.durable, &mut self.pending, &covered);
+        if let Some(events) = &mut self.events {
+            events.push(Event::Sync(covered));
+        }
     }
 
     /// A sync has failed: what was written to these files is gone, and clean.
@@ -233,7 +270,7 @@ impl SimDisk {
         for directory in Path::new(path).ancestors() {
             state.change(Change::Name(directory.to_path_buf(), None));
         }
-        state.flush(|_| true);
+        state.flush(Covered::All);
         drop(state);
         disk
     }
@@ -293,7 +330,7 @@ impl SimDisk {
         let file = state.next_file;
         state.change(Change::Name(path.to_path_buf(), Some(file)));
         state.change(Change::Write(file, 0, content.to_vec()));
-        state.flush(|_| true);
+        state.flush(Covered::All);
     }
 
     /// Ends the process, or the machine; what is seen then is what survived.
@@ -415,7 +452,7 @@ impl Disk for SimDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
         state.strike(Call::Sync)?;
-        state.flush(|change| change.is_in(path));
+        state.flush(Covered::Names(path.to_path_buf()));
         Ok(())
     }
 
@@ -424,7 +461,7 @@ impl Disk for SimDisk {
         state
             .strike(Call::Sync)
             .inspect_err(|_| state.forget(|_| true))?;
-        state.flush(|_| true);
+        state.flush(Covered::All);
         Ok(())
     }
 }
@@ -486,7 +523,7 @@ impl DiskFile for SimFile {
         state
             .strike(Call::Sync)
             .inspect_err(|_| state.forget(|file| file == self.file))?;
-        state.flush(|change| change.file() == Some(self.file));
+        state.flush(Covered::File(self.file));
         Ok(())
     }
 }

@@ -2,7 +2,10 @@
 
 mod damage;
 mod faults;
+mod flips;
+mod metadata;
 mod model;
+mod states;
 
 use std::path::Path;
 use std::sync::Arc;
