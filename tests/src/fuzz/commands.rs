@@ -35,7 +35,9 @@ pub fn commands(data: &[u8]) {
     let whole = hear(stream, std::iter::once(stream.len()));
     let pieces = hear(stream, cuts.pieces(stream.len()).map(|piece| piece.end));
     assert_eq!(whole, pieces);
-    for (written, _) in &whole.commands {
+    // The return before a newline is no part of a line, though an id that nobody made may end with it.
+    let clear = |(written, _): &&(Vec<u8>, usize)| !written.ends_with(b"\r\n");
+    for (written, _) in whole.commands.iter().filter(clear) {
         let again = hear(written, std::iter::once(written.len()));
         assert_eq!(again.commands, [(written.clone(), written.len())]);
     }

@@ -22,6 +22,8 @@ pub(super) const SETTINGS: Settings = Settings {
 const FILE_HEADER_BYTES: usize = 64;
 const RECORD_HEADER_BYTES: usize = 40;
 const RECORD_BYTES_MIN: usize = 48;
+/// Bytes of a record with the longest [`body`].
+pub(super) const RECORD_BYTES_MAX: usize = 144;
 
 /// Numbers that are the same each time.
 #[derive(Debug, Default)]
@@ -74,7 +76,7 @@ pub(super) fn write(count: u64, sealed: bool) -> MemoryDisk {
         log.settle(log.write_all(), &Ok(()))
             .expect("memory takes all");
     } else {
-        log.write_through().expect("memory takes all");
+        log.write_through().outcome.expect("memory takes all");
     }
     log.directory().keep_files();
     disk

@@ -9,7 +9,8 @@ use nsqd::channel::{self, Claimed, Locality};
 use nsqd::clock::System;
 use nsqd::log::Disk;
 use nsqd::message_id::MessageIds;
-use nsqd::topic::{PROGRESS_NAME, Shared, Topic};
+use nsqd::topic::{COMMITS_MAX, Durability, PROGRESS_NAME, Shared, Topic};
+use tokio::sync::Semaphore;
 
 use super::damage::{Dice, SETTINGS, TOPIC, directory, memory, write};
 use super::disk::MemoryDisk;
@@ -27,10 +28,10 @@ pub fn progress(data: &[u8]) {
         Progress::decode(data).is_err(),
         "it has no magic, or a wrong checksum"
     );
-    let magic = if version % 2 == 0 {
-        b"NSQPROG1"
-    } else {
-        b"NSQPROG2"
+    let magic = match version % 3 {
+        0 => b"NSQPROG1",
+        1 => b"NSQPROG2",
+        _ => b"NSQPROG3",
     };
     let check = crc32c::crc32c(payload).to_be_bytes();
     let bytes = [magic.as_slice(), &check, payload].concat();
@@ -88,7 +89,8 @@ fn shared(disk: &MemoryDisk) -> Shared {
             latency: None,
         },
         ids: Arc::new(ids),
-        write_through: true,
         channels_max: 0,
+        durability: Durability::Disk,
+        commit_turns: Arc::new(Semaphore::new(COMMITS_MAX)),
     }
 }

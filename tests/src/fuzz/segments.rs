@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::damage::{body, count_max, read, records, segment_path, write};
+use super::damage::{RECORD_BYTES_MAX, body, count_max, read, records, segment_path, write};
 use super::disk::MemoryDisk;
 
 /// Any file is opened, whatever is in it. Files that were written and then damaged give every message whose bytes the damage
@@ -102,12 +102,13 @@ fn cut(content: &mut Vec<u8>, at: usize) -> Range<usize> {
     at..before
 }
 
-/// Writes a piece again in the place that follows it.
+/// Writes a piece again in the place that follows it. What begins in the piece without ending there hides as much of what
+/// follows as it was long.
 fn repeat(content: &mut [u8], at: usize, length: usize) -> Range<usize> {
     let target = at + length;
     let end = content.len().min(target + length);
     if target < end {
         content.copy_within(at..at + (end - target), target);
     }
-    target..end.max(target)
+    target..end.max(target) + RECORD_BYTES_MAX
 }
