@@ -10,6 +10,9 @@ use super::record::Lane;
 use super::segment::Segment;
 use super::{Log, Open, State, Waiter};
 
+/// So much lies in a drained segment before it is started anew, that quiet traffic seldom pays for that.
+const RECYCLED_BYTES: usize = 32 << 10;
+
 /// What nsqd adds to the messages of a publish.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
@@ -34,7 +37,7 @@ impl Log {
         woken: &mut Vec<Arc<dyn Waiter>>,
     ) -> Result<u64, Closed> {
         let mut state = self.lock_to_append()?;
-        if state.open.segment.written() == 0 {
+        if state.open.segment.written() == 0 && state.open.buffer.bytes() >= RECYCLED_BYTES {
             self.recycle(&mut state);
         }
         for (id, body) in (stamp.first_id..).zip(bodies) {
@@ -138,16 +141,17 @@ impl Log {
         }
     }
 
-    /// Gives the memory of drained segments to others; called when a channel has run dry. A segment that has a file
-    /// already goes on in it.
+    /// Gives the memory of drained segments to others; called when a channel has run dry. What is of no use to others, as
+    /// it is small, is kept for the next message: a quiet topic would take and free it for each one. A segment that has a
+    /// file already goes on in it.
     pub fn release_if_drained(&self) {
         let mut state = self.state.lock();
-        if state.open.segment.written() == 0 {
+        if state.open.segment.written() == 0 && state.open.buffer.is_reusable() {
             self.release(&mut state);
         }
     }
 
-    /// Gives the memory of drained segments to others, and their files back; called every few seconds.
+    /// Gives the memory of drained segments back, and their files; called every few seconds.
     pub fn release_if_idle(&self) {
         self.release(&mut self.state.lock());
     }

@@ -120,8 +120,7 @@ impl Memory {
     /// Keeps the allocations of a segment for the next one, within the budget. They are handed from thread to thread this
     /// way, where the allocator would hold the freed memory of each thread for itself.
     fn keep(&self, mut parts: Parts) {
-        let reusable = self.segment_bytes..=self.segment_bytes * 2;
-        if reusable.contains(&parts.frames.capacity()) {
+        if self.is_reusable(&parts.frames) {
             parts.frames.clear();
             parts.ends.clear();
             let bytes = parts.bytes();
@@ -131,6 +130,10 @@ impl Memory {
                 spare.parts.push(parts);
             }
         }
+    }
+
+    fn is_reusable(&self, frames: &Vec<u8>) -> bool {
+        (self.segment_bytes..=self.segment_bytes * 2).contains(&frames.capacity())
     }
 
     /// Gives memory back to the system that was not needed since the last call; called every few seconds. Blocks.
@@ -212,6 +215,11 @@ impl Buffer {
         if tagged {
             self.tags.push(Tag::default());
         }
+    }
+
+    /// Whether its memory is of a size that another segment can use.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.memory.is_reusable(&self.frames)
     }
 
     /// Whether it holds any memory.
