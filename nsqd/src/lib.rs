@@ -18,6 +18,7 @@ pub mod message_id;
 pub mod metadata;
 pub mod node;
 pub mod options;
+mod sabotage;
 pub mod stats;
 pub mod statsd;
 pub mod tcp;

@@ -37,6 +37,7 @@ pub use state::{ConsumerCounters, ConsumerId, Entry, NotHeld};
 use crate::clock::{Clock, Random};
 use crate::latency;
 use crate::log::{Buffer, Depth, Log, ReaderId, Segment, Waiter};
+use crate::sabotage::{Fault, strikes};
 use crate::timers::Timers;
 use state::State;
 
@@ -234,6 +235,11 @@ impl Channel {
             move |published_ns: i64| latencies.add(now, wall_ns.saturating_sub(published_ns))
         });
         for &id in ids {
+            if strikes(Fault::DoubleDeliver, 1000) {
+                // Fails as the FIN would.
+                let _ = state.requeue(consumer, id, None, self.log.visible_end());
+                continue;
+            }
             match (state.finish(consumer, id), &mut measure) {
                 (Err(reason), _) => failed(id, reason),
                 (Ok(published_ns), Some(measure)) => measure(published_ns),

@@ -27,6 +27,7 @@ use super::locality::{Locality, PerLocality};
 use super::returned::{Returned, Run};
 use super::turns::{Rivals, Turn, Turns};
 use crate::log::{Segment, frame_id, frame_timestamp};
+use crate::sabotage::{Fault, is_on};
 
 /// Attempts are counted up to this, since clients read them as signed 16 bits.
 const ATTEMPTS_MAX: u16 = i16::MAX as u16;
@@ -384,14 +385,18 @@ impl State {
     /// Everything unfinished that the cursor has passed: what can be delivered at once, and what is deferred.
     pub(super) fn unfinished(&self) -> (Vec<Run>, Vec<(Instant, Entry)>) {
         let requeued = self.requeued.iter().map(|requeued| requeued.entry);
-        let singles = self.in_flight.entries().chain(requeued).map(Run::from);
+        let in_flight = self.in_flight.entries();
+        let in_flight = in_flight.filter(|_| !is_on(Fault::PersistCursorOnSend));
+        let singles = in_flight.chain(requeued).map(Run::from);
         let mut all: Vec<_> = singles.chain(self.returned.runs()).collect();
         all.sort_unstable_by_key(|run| run.first);
         let mut ready = Vec::new();
         for run in all {
             run.append_to(&mut ready);
         }
-        (ready, self.deferred.entries().collect())
+        let deferred = self.deferred.entries();
+        let deferred = deferred.filter(|_| !is_on(Fault::ForgetDeferred));
+        (ready, deferred.collect())
     }
 
     /// Tells where messages of a segment are now that have moved: `moved(entry)` is the new place, if it has one.

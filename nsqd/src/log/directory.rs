@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::file::{Disk, DiskFile, temporary};
 use super::record::Lane;
+use crate::sabotage::{Fault, Site, is_on, pass};
 
 /// A topic's place on disk. Nothing is created before there is something to keep.
 #[derive(Debug)]
@@ -124,7 +125,7 @@ impl Directory {
 
     fn sync_if(&self, is_new: &AtomicBool, path: &Path) -> io::Result<()> {
         // Cleared first: a name that is created meanwhile counts for the next time.
-        if !is_new.swap(false, Ordering::AcqRel) {
+        if !is_new.swap(false, Ordering::AcqRel) || is_on(Fault::SkipDirFsync) {
             return Ok(());
         }
         let synced = self.disk.sync_dir(path);
@@ -145,7 +146,9 @@ impl Directory {
 
     /// Puts a file that was written beside another in its place. Blocks.
     pub fn replace(&self, path: &Path) -> io::Result<()> {
+        pass(Site::ProgressRename);
         self.disk.rename(&temporary(path), path)?;
+        pass(Site::ProgressRename);
         self.new_names.store(true, Ordering::Release);
         Ok(())
     }
@@ -196,6 +199,7 @@ impl Directory {
     pub fn collect_garbage(&self) {
         let garbage = std::mem::take(&mut *self.garbage.lock());
         for Discarded { path, damaged } in garbage {
+            pass(Site::SegmentUnlink);
             let outcome = if damaged {
                 self.disk.rename(&path, &path.with_extension("damaged"))
             } else {
@@ -206,6 +210,7 @@ impl Directory {
             {
                 tracing::warn!(path = %path.display(), %error, "segment file not removed");
             }
+            pass(Site::SegmentUnlink);
         }
     }
 }

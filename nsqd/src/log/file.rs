@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::sabotage::{Fault, Site, is_on, pass};
+
 /// A file system as storage needs it. Every call blocks; none is made under a lock that a publisher or consumer needs.
 pub trait Disk: Debug + Send + Sync {
     /// Creates a file for writing, readable by its owner only; one that is there already is emptied.
@@ -130,12 +132,23 @@ pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
         write_all_at(&*file, bytes, 0)?;
         file.sync()
     });
+    pass(Site::MetadataRename);
     if let Err(error) = written.and_then(|()| disk.rename(&temporary, path)) {
         // Best effort: the name is fixed, so that what stays behind is overwritten by the next attempt.
         let _ = disk.remove(&temporary);
         return Err(error);
     }
+    pass(Site::MetadataRename);
     disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// A sync, whose failure is final.
+fn sync(mut attempt: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    let outcome = attempt();
+    if outcome.is_err() && is_on(Fault::RetryFsync) {
+        return attempt();
+    }
+    outcome
 }
 
 /// The machine's file system.
@@ -191,7 +204,8 @@ impl Disk for RealDisk {
 
     /// The whole file system; the kernel offers nothing in between.
     fn sync_all(&self, path: &Path) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(File::open(path)?)?)
+        let directory = File::open(path)?;
+        sync(|| Ok(rustix::fs::syncfs(&directory)?))
     }
 }
 
@@ -209,6 +223,6 @@ impl DiskFile for File {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sync_data()
+        sync(|| self.sync_data())
     }
 }

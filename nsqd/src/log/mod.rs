@@ -61,6 +61,7 @@ pub use segment::Segment;
 pub use spill::Spill;
 
 use crate::clock::Random;
+use crate::sabotage::{Fault, is_on};
 
 /// What a log is told of how it is to keep its messages.
 #[derive(Debug, Clone, Copy)]
@@ -341,6 +342,9 @@ impl State {
             let segment = self.sealed.pop_front().expect("just seen");
             if Arc::strong_count(&segment) > 1 {
                 self.keep_aside(&segment);
+                if is_on(Fault::UnlinkBeforeAckSync) {
+                    segment.unlink();
+                }
             }
         }
     }

@@ -14,6 +14,7 @@ use super::record::{FileHeader, Lane};
 use super::segment::{Inspected, Segment, inspect};
 use super::{Log, ReaderId, Settings};
 use crate::clock::Random;
+use crate::sabotage::{Site, pass};
 
 /// A log as it was found on disk.
 #[derive(Debug)]
@@ -66,6 +67,7 @@ impl Log {
             .map_or(0, |((number, ..), _)| number + 1)
             .max(number_min);
         for (parsed @ (number, _, lane), name) in found {
+            pass(Site::Recovery);
             let path = directory.path().join(&name);
             let Some(header) = open_segment(&directory, &path, parsed, memory, &mut report)? else {
                 continue;

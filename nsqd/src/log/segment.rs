@@ -19,6 +19,7 @@ use super::directory::{Directory, segment_name};
 use super::file::{Disk, DiskFile, read_full_at, write_all_at};
 use super::memory::{Buffer, Memory};
 use super::record::{self, FILE_HEADER_BYTES, FileHeader, Lane};
+use crate::sabotage::{Site, pass};
 
 /// How often a failed read is tried again before the unreadable parts are given up.
 const READ_ATTEMPTS: u32 = 3;
@@ -163,6 +164,7 @@ impl Segment {
 
     /// Ends the open state: `buffer` has all messages that there will be.
     pub(super) fn seal(&self, buffer: Buffer) {
+        pass(Site::SegmentRoll);
         self.count
             .set(buffer.count())
             .expect("a segment is sealed once, under the log's lock");
@@ -373,6 +375,11 @@ impl Segment {
             count,
             record_bytes,
         }
+    }
+
+    /// Removes its file, though it may be needed at the next start: a fault.
+    pub(super) fn unlink(&self) {
+        self.directory.discard(&self.name(), false);
     }
 
     fn name(&self) -> String {

@@ -27,6 +27,7 @@ use crate::lookup::Lookup;
 use crate::message_id::MessageIds;
 use crate::metadata::Metadata;
 use crate::options::Options;
+use crate::sabotage::{Site, pass};
 use crate::tcp::Registry;
 use crate::timers::Timers;
 use crate::topic::{self, CreateError, Known, TooMany, Topic, is_reached};
@@ -393,6 +394,7 @@ impl Node {
         let mut topics = self.topics.write();
         let topic = topics.remove(name)?;
         topic.exit();
+        pass(Site::TopicDelete);
         // Under the lock, so that a new topic of the same name finds the place free.
         if let Err(cause) = self
             .data_dir
@@ -400,6 +402,7 @@ impl Node {
         {
             error!(topic = %topic.name(), %cause, "directory of a deleted topic not set aside");
         }
+        pass(Site::TopicDelete);
         drop(topics);
         self.lookup.changed();
         self.deleted.store(true, Ordering::Release);

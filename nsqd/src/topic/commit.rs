@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::{PublishError, Topic};
 use crate::log;
+use crate::sabotage::{Fault, is_on};
 
 /// Commits that are under way at the same time in a process: each has a thread, which a slow disk holds.
 pub const COMMITS_MAX: usize = 64;
@@ -142,7 +143,7 @@ impl Topic {
 
     /// Brings everything that was appended up to now to the kernel, or to stable storage. Blocks.
     fn commit(&self, synced: bool) {
-        let commit = if synced {
+        let commit = if synced && !is_on(Fault::AckBeforeFsync) {
             self.log.sync_through()
         } else {
             self.log.write_through()

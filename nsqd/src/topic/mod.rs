@@ -35,6 +35,7 @@ use crate::channel::checkpoint::Due;
 use crate::channel::{self, Channel, Entry, Start};
 use crate::log::{Closed, Depth, Log, Segment, Stamp, Waiter};
 use crate::message_id::MessageIds;
+use crate::sabotage::{Fault, is_on, strikes};
 
 /// How long a publisher waits for memory before it is told that there is none.
 const MEMORY_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -218,6 +219,14 @@ impl Topic {
     ) -> Result<Option<Unsettled>, PublishError> {
         self.admit().await?;
         let count = bodies.len() as u64;
+        let mut bodies = bodies.filter(|_| !strikes(Fault::DropOneInTenThousand, 10_000));
+        if count > 1 && is_on(Fault::MpubNonAtomic) {
+            let half = usize::try_from(count / 2).unwrap_or(1);
+            self.log
+                .append(self.stamp(count), bodies.by_ref().take(half), woken)?;
+            let _ = self.log.write_through();
+            sleep(MEMORY_WAIT_STEP).await;
+        }
         let messages = self.log.append(self.stamp(count), bodies, woken)?;
         for waiter in woken.drain(..) {
             waiter.ring(count);
