@@ -189,7 +189,7 @@ impl Log {
         // A publish larger than a segment seals in its middle.
         buffer.charge();
         segment.seal(buffer);
-        state.note_unwritten(&segment);
+        state.note_unsynced(&segment);
         state.sealed.push_back(segment);
     }
 
@@ -197,7 +197,7 @@ impl Log {
     pub(super) fn seal_side(&self, state: &mut State) {
         let Open { segment, buffer } = self.replace_side(state);
         segment.seal(buffer);
-        state.note_unwritten(&segment);
+        state.note_unsynced(&segment);
         state.keep_aside(&segment);
         self.directory.call_for_care();
     }

@@ -51,14 +51,14 @@ impl Log {
     }
 
     fn commit(&self, lanes: &[Lane], synced: bool) -> Commit {
-        let work = self.work(&mut self.state.lock(), lanes);
+        let work = self.work(&mut self.state.lock(), lanes, synced);
         let mut outcome = self.write_work(&work);
         if synced {
             outcome = outcome.and_then(|()| self.sync_work(&work));
         }
         work.sealed.iter().for_each(|segment| segment.close());
-        if outcome.is_ok() {
-            self.state.lock().forget_written(synced);
+        if outcome.is_ok() && synced {
+            self.state.lock().forget_synced();
         }
         Commit {
             messages: work.messages,
@@ -66,12 +66,12 @@ impl Log {
         }
     }
 
-    fn work(&self, state: &mut State, lanes: &[Lane]) -> Work {
-        let sealed = state.unwritten.iter().filter_map(Weak::upgrade);
+    fn work(&self, state: &mut State, lanes: &[Lane], synced: bool) -> Work {
+        let sealed = state.unsynced.iter().filter_map(Weak::upgrade);
         Work {
             messages: state.counters.messages,
             sealed: sealed
-                .filter(|segment| lanes.contains(&segment.lane()))
+                .filter(|segment| lanes.contains(&segment.lane()) && !segment.is_written(synced))
                 .collect(),
             open: [&state.open, &state.side].map(|open| {
                 let wanted = lanes.contains(&open.segment.lane());
@@ -133,7 +133,7 @@ impl Log {
             let aside = state.aside.iter().filter_map(Weak::upgrade);
             let sealed = state.sealed.iter().cloned().chain(aside);
             let sealed: Vec<_> = sealed.filter(|segment| !segment.is_spilled()).collect();
-            state.unwritten = sealed.iter().map(Arc::downgrade).collect();
+            state.unsynced = sealed.iter().map(Arc::downgrade).collect();
             let open = [&state.open, &state.side].map(|open| Arc::clone(&open.segment));
             sealed.into_iter().chain(open).collect()
         };

@@ -110,8 +110,8 @@ struct State {
     side: Open,
     /// Sealed segments that only channels hold: for spilling when memory is short.
     aside: Vec<Weak<Segment>>,
-    /// Sealed segments of either lane that may not all be on disk.
-    unwritten: Vec<Weak<Segment>>,
+    /// Sealed segments of either lane that may not be on stable storage.
+    unsynced: Vec<Weak<Segment>>,
     next_number: u64,
     /// Nothing is appended any more.
     closed: bool,
@@ -168,7 +168,7 @@ impl Log {
             closed: false,
             sealed: VecDeque::new(),
             aside: Vec::new(),
-            unwritten: Vec::new(),
+            unsynced: Vec::new(),
             visible: None,
             readers: Slab::new(),
             unclaimed: 0,
@@ -358,18 +358,17 @@ impl State {
     }
 
     /// Notes a segment that was sealed, and is in memory.
-    fn note_unwritten(&mut self, segment: &Arc<Segment>) {
-        if self.unwritten.len() == self.unwritten.capacity() {
-            self.forget_written(true);
+    fn note_unsynced(&mut self, segment: &Arc<Segment>) {
+        if self.unsynced.len() == self.unsynced.capacity() {
+            self.forget_synced();
         }
-        self.unwritten.push(Arc::downgrade(segment));
+        self.unsynced.push(Arc::downgrade(segment));
     }
 
-    /// Forgets the segments that are all written or, if that is asked for, synced.
-    fn forget_written(&mut self, synced: bool) {
-        self.unwritten.retain(|segment| {
+    fn forget_synced(&mut self) {
+        self.unsynced.retain(|segment| {
             let segment = segment.upgrade();
-            segment.is_some_and(|segment| !segment.is_written(synced))
+            segment.is_some_and(|segment| !segment.is_written(true))
         });
     }
 

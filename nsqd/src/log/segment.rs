@@ -41,6 +41,8 @@ pub struct Segment {
     written: AtomicU32,
     /// How many of them are on stable storage.
     synced: AtomicU32,
+    /// It is sealed, the kernel has all of it, and the header says so.
+    complete: AtomicBool,
     damaged: AtomicBool,
     output: Mutex<Output>,
     directory: Arc<Directory>,
@@ -63,8 +65,6 @@ struct Output {
     length: u64,
     /// The file is there, open or not.
     exists: bool,
-    /// All is written, and the header says so.
-    complete: bool,
     /// How often what had been written lost all trust.
     distrusted: u32,
 }
@@ -86,6 +86,7 @@ impl Segment {
             body: Mutex::new(Body::Open),
             written: AtomicU32::new(0),
             synced: AtomicU32::new(0),
+            complete: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
             output: Mutex::default(),
             directory: Arc::clone(directory),
@@ -102,11 +103,8 @@ impl Segment {
         segment.count.set(header.count).expect("just created");
         segment.written.store(header.count, Ordering::Relaxed);
         segment.synced.store(header.count, Ordering::Relaxed);
-        *segment.output.lock() = Output {
-            exists: true,
-            complete: true,
-            ..Output::default()
-        };
+        segment.complete.store(true, Ordering::Relaxed);
+        segment.output.lock().exists = true;
         *segment.body.lock() = Body::Disk(Weak::new());
         segment
     }
@@ -141,11 +139,11 @@ impl Segment {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Whether all of a sealed segment is with the kernel or, if that is asked for, on stable storage.
+    /// Whether all of a sealed segment is with the kernel or, if that is asked for, on stable storage, and nothing is left
+    /// to be done.
     pub(super) fn is_written(&self, synced: bool) -> bool {
-        let progress = if synced { &self.synced } else { &self.written };
-        let progress = progress.load(Ordering::Acquire);
-        self.is_spilled() || self.count().is_some_and(|count| progress >= count)
+        let stable = || Some(self.synced.load(Ordering::Acquire)) >= self.count();
+        self.is_spilled() || (self.complete.load(Ordering::Acquire) && (!synced || stable()))
     }
 
     /// Whether its messages are on disk only.
@@ -211,14 +209,14 @@ impl Segment {
             }
         })?;
         let mut output = self.output.lock();
-        if output.complete || !output.exists {
+        if self.complete.load(Ordering::Acquire) || !output.exists {
             return Ok(());
         }
         let file = self.open_output(&mut output)?;
         let record_bytes = output.length - FILE_HEADER_BYTES as u64;
         let header = self.header(buffer.count(), record_bytes);
         write_all_at(&*file, &header.encode(), 0).inspect_err(|_| self.distrust(&mut output))?;
-        output.complete = true;
+        self.complete.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -252,7 +250,7 @@ impl Segment {
     /// Closes the file if there is nothing more to write to it.
     pub(super) fn close(&self) {
         let mut output = self.output.lock();
-        if output.complete {
+        if self.complete.load(Ordering::Acquire) {
             output.file = None;
         }
     }
@@ -288,6 +286,7 @@ impl Segment {
         };
         self.written.store(0, Ordering::Release);
         self.synced.store(0, Ordering::Release);
+        self.complete.store(false, Ordering::Release);
     }
 
     /// The file, opened or created if need be.

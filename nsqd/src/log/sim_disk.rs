@@ -2,15 +2,17 @@
 //!
 //! Two layers: what the process sees, and what is durable. Every change (a write, a new name, a rename) is pending until
 //! a sync covers it. A [crash](SimDisk::crash) decides which of the pending changes reach the durable layer; what was
-//! [recorded](SimDisk::record) can be cut off after each single call.
+//! [recorded](SimDisk::record) can be cut off after each single call. As on Linux, a sync that fails leaves what it was to
+//! cover neither written nor pending, and handles that were open are told once.
 
 mod history;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastrand::Rng;
 use parking_lot::{Mutex, MutexGuard};
@@ -85,6 +87,8 @@ struct State {
     /// What was done since it is recorded.
     events: Option<Vec<Event>>,
     faults: Vec<Fault>,
+    /// How often written content was lost by a failed sync, by file; each handle that was open then is told once.
+    losses: BTreeMap<usize, u64>,
     /// Writes take half of what they are given.
     short_writes: bool,
     bad_pages: Vec<(PathBuf, u64)>,
@@ -229,6 +233,11 @@ impl State {
 
     /// A sync has failed: what was written to these files is gone, and clean.
     fn forget(&mut self, covered: impl Fn(usize) -> bool) {
+        let lost = self.pending.iter().filter_map(Change::file);
+        let lost: BTreeSet<_> = lost.filter(|file| covered(*file)).collect();
+        for file in lost {
+            *self.losses.entry(file).or_default() += 1;
+        }
         self.pending
             .retain(|change| !change.file().is_some_and(&covered));
         for (file, content) in &mut self.seen.files {
@@ -236,6 +245,10 @@ impl State {
                 *content = self.durable.content(*file).to_vec();
             }
         }
+    }
+
+    fn losses_of(&self, file: usize) -> u64 {
+        self.losses.get(&file).copied().unwrap_or(0)
     }
 
     fn strike(&mut self, call: Call) -> io::Result<()> {
@@ -294,6 +307,11 @@ impl SimDisk {
         let mut state = self.lock();
         state.faults.clear();
         state.bad_pages.clear();
+    }
+
+    /// How many have it, open files included.
+    pub(crate) fn users(&self) -> usize {
+        Arc::strong_count(&self.state)
     }
 
     /// From now on writes take half of what they are given.
@@ -396,14 +414,14 @@ impl Disk for SimDisk {
             file
         };
         state.change(Change::Truncate(file));
-        Ok(self.handle(path, file))
+        Ok(self.handle(&state, path, file))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.lock();
         state.strike(Call::Open)?;
         let file = state.file(path)?;
-        Ok(self.handle(path, file))
+        Ok(self.handle(&state, path, file))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -467,8 +485,9 @@ impl Disk for SimDisk {
 }
 
 impl SimDisk {
-    fn handle(&self, path: &Path, file: usize) -> Box<dyn DiskFile> {
+    fn handle(&self, state: &State, path: &Path, file: usize) -> Box<dyn DiskFile> {
         Box::new(SimFile {
+            losses_told: AtomicU64::new(state.losses_of(file)),
             disk: self.clone(),
             path: path.to_path_buf(),
             file,
@@ -481,6 +500,7 @@ struct SimFile {
     disk: SimDisk,
     path: PathBuf,
     file: usize,
+    losses_told: AtomicU64,
 }
 
 impl DiskFile for SimFile {
@@ -520,9 +540,15 @@ impl DiskFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
-        state
-            .strike(Call::Sync)
-            .inspect_err(|_| state.forget(|file| file == self.file))?;
+        let struck = state.strike(Call::Sync);
+        if struck.is_err() {
+            state.forget(|file| file == self.file);
+        }
+        let losses = state.losses_of(self.file);
+        let told = self.losses_told.swap(losses, Ordering::Relaxed);
+        if struck.is_err() || told != losses {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         state.flush(Covered::File(self.file));
         Ok(())
     }

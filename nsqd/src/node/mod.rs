@@ -349,7 +349,7 @@ impl Node {
     /// The topic is being deleted, or has as many channels as it may.
     pub async fn create_channel(
         &self,
-        topic: &Topic,
+        topic: &Arc<Topic>,
         channel: &ChannelName,
     ) -> Result<Arc<Channel>, CreateError> {
         let (found, created) = topic.channel_or_create(channel)?;
@@ -357,14 +357,14 @@ impl Node {
             info!(topic = %topic.name(), %channel, "channel created");
             self.lookup.changed();
             if !topic.name().is_ephemeral() && !channel.is_ephemeral() {
-                self.persist_change().await;
+                self.persist_channels(topic).await;
             }
         }
         Ok(found)
     }
 
     /// Creates the channels that a new topic has elsewhere, and lets it start once they are on disk.
-    pub async fn start_topic(&self, topic: &Topic, channels: &BTreeSet<ChannelName>) {
+    pub async fn start_topic(&self, topic: &Arc<Topic>, channels: &BTreeSet<ChannelName>) {
         let create = |channel: &&ChannelName| {
             let outcome = topic.channel_or_create(channel);
             outcome.is_ok_and(|(_, created)| created)
@@ -373,9 +373,22 @@ impl Node {
         if created > 0 {
             info!(topic = %topic.name(), channels = created, "channels known elsewhere created");
             self.lookup.changed();
-            self.persist_change().await;
+            self.persist_channels(topic).await;
         }
         topic.start();
+    }
+
+    /// Waits until channels that were created are on disk: first where they start, then that they are there. A failure
+    /// is logged, as with [`Self::persist_change`].
+    async fn persist_channels(&self, topic: &Arc<Topic>) {
+        if topic.log().directory().exists() {
+            let of = Arc::clone(topic);
+            let written = tokio::task::spawn_blocking(move || of.checkpoint()).await;
+            if let Err(cause) = written.map_err(io::Error::other).flatten() {
+                error!(topic = %topic.name(), %cause, "failed to persist where a new channel starts");
+            }
+        }
+        self.persist_change().await;
     }
 
     /// Deletes a topic with all its channels and messages; `false` if there is none of that name.

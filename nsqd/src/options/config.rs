@@ -66,6 +66,7 @@ impl Options {
             "max_bytes_per_file" => json!(self.max_bytes_per_file),
             "sync_every" => json!(self.sync_every),
             "sync_timeout" => nanoseconds(flags.sync_timeout),
+            "checkpoint_interval" => nanoseconds(flags.checkpoint_interval),
             "queue_scan_worker_pool_max" => json!(flags.queue_scan_worker_pool_max),
             "queue_scan_selection_count" => json!(flags.queue_scan_selection_count),
             "msg_timeout" => nanoseconds(flags.msg_timeout),

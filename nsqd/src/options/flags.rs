@@ -130,6 +130,9 @@ pub struct Flags {
     /// Longest time between syncs to disk, above 0.
     #[arg(long, default_value = "2s")]
     pub sync_timeout: GoDuration,
+    /// Time between checkpoints of the progress of channels in durable topics, above 0.
+    #[arg(long, default_value = "1s")]
+    pub checkpoint_interval: GoDuration,
     /// Without effect: nothing is scanned.
     #[arg(long, default_value = "4", value_parser = integer::<i64>)]
     pub queue_scan_worker_pool_max: i64,

@@ -82,6 +82,8 @@ pub struct Options {
     pub sync_every: u64,
     /// Longest time between syncs to disk, above 0.
     pub sync_timeout: Duration,
+    /// Time between checkpoints of the progress of channels in durable topics, above 0.
+    pub checkpoint_interval: Duration,
     /// Time in flight unless the client asks for another, above 0.
     pub msg_timeout: Duration,
     /// Longest time in flight, from `msg_timeout`.
@@ -208,6 +210,7 @@ impl Options {
             max_bytes_per_file: integer("max-bytes-per-file", flags.max_bytes_per_file, FROM_1)?,
             sync_every: integer("sync-every", flags.sync_every, FROM_1)?,
             sync_timeout: above_zero("sync-timeout", flags.sync_timeout)?,
+            checkpoint_interval: above_zero("checkpoint-interval", flags.checkpoint_interval)?,
             msg_timeout: above_zero("msg-timeout", flags.msg_timeout)?,
             max_msg_timeout: from("max-msg-timeout", flags.max_msg_timeout, flags.msg_timeout)?,
             max_msg_size: integer("max-msg-size", flags.max_msg_size, 1..=MSG_SIZE_MAX)?,

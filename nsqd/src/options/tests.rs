@@ -95,6 +95,7 @@ fn values_out_of_range_are_refused_before_anything_is_opened() {
     refuses("--max-bytes-per-file=0", "at least 1");
     refuses("--sync-every=0", "at least 1");
     refuses("--sync-timeout=0s", "above 0");
+    refuses("--checkpoint-interval=0s", "above 0");
     refuses("--msg-timeout=0s", "above 0");
     refuses("--max-msg-timeout=30s", "at least 1m0s");
     refuses("--max-msg-size=0", "[1,2147483617]");

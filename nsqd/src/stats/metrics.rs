@@ -60,7 +60,7 @@ const fn gauge<T>(name: &'static str, help: &'static str, value: fn(&T) -> u64) 
     }
 }
 
-const TOPIC: [Metric<topic::Snapshot>; 7] = [
+const TOPIC: [Metric<topic::Snapshot>; 10] = [
     gauge(
         "nsqd_topic_depth",
         "Messages that no channel has been shown",
@@ -93,6 +93,21 @@ const TOPIC: [Metric<topic::Snapshot>; 7] = [
         "nsqd_topic_damaged_messages",
         "Messages that could not be read back from disk",
         |topic| topic.damaged,
+    ),
+    counter(
+        "nsqd_topic_commits",
+        "Group commits made for publishers",
+        |topic| topic.commits,
+    ),
+    counter(
+        "nsqd_topic_storage_failures",
+        "Times that messages could not be brought to disk",
+        |topic| topic.storage_failures,
+    ),
+    gauge(
+        "nsqd_topic_storage_fault",
+        "1 while messages can't be brought to disk",
+        |topic| u64::from(topic.storage_fault),
     ),
 ];
 

@@ -12,6 +12,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -48,6 +49,14 @@ impl Unsettled {
 pub(super) struct Commits {
     wanted: Mutex<Wanted>,
     reached: watch::Sender<Reached>,
+    made: AtomicU64,
+}
+
+impl Commits {
+    /// How many were made, failed ones included.
+    pub(super) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -153,6 +162,7 @@ impl Topic {
 
     fn end_commit(&self, synced: bool, commit: log::Commit) {
         let log::Commit { messages, outcome } = commit;
+        self.commits.made.fetch_add(1, Ordering::Relaxed);
         // Until it has succeeded, further messages are refused before they are taken.
         self.note(&outcome);
         self.commits.reached.send_modify(|reached| match outcome {

@@ -69,7 +69,7 @@ pub struct Topic {
     own_level: OwnLevel,
     commits: Commits,
     progress: Mutex<persist::Written>,
-    fault: Mutex<Option<String>>,
+    storage: Mutex<Storage>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +80,15 @@ struct Channels {
     held: bool,
     /// Deferred messages that no channel has been shown, since there was none or the topic is paused or held.
     unshown_deferred: Vec<Unshown>,
+}
+
+/// How it went to bring messages to disk.
+#[derive(Debug, Default)]
+struct Storage {
+    /// Why it failed, if it did so the last time.
+    fault: Option<String>,
+    /// How often it failed.
+    failures: u64,
 }
 
 #[derive(Debug)]
@@ -127,6 +136,12 @@ pub struct Snapshot {
     pub damaged: u64,
     /// What OK promises.
     pub durability: Durability,
+    /// Group commits that were made for publishers.
+    pub commits: u64,
+    /// How often messages could not be brought to disk.
+    pub storage_failures: u64,
+    /// Whether that failed the last time.
+    pub storage_fault: bool,
 }
 
 impl From<Closed> for PublishError {
@@ -153,7 +168,7 @@ impl Topic {
             own_level: OwnLevel::new(own_level),
             commits: Commits::default(),
             progress: Mutex::default(),
-            fault: Mutex::default(),
+            storage: Mutex::default(),
         })
     }
 
@@ -435,6 +450,7 @@ impl Topic {
             on_disk: 0,
         };
         let counters = self.log.counters();
+        let storage = self.storage.lock();
         Snapshot {
             depth: self.log.unshown() + deferred,
             message_count: counters.messages,
@@ -443,6 +459,9 @@ impl Topic {
             dropped: counters.dropped,
             damaged: self.log.directory().damaged_messages(),
             durability: self.durability(),
+            commits: self.commits.made(),
+            storage_failures: storage.failures,
+            storage_fault: storage.fault.is_some(),
         }
     }
 }

@@ -13,7 +13,8 @@ use super::{Durability, Shared, Topic, Unshown};
 use crate::channel::checkpoint::{ChannelProgress, Due, Progress};
 use crate::channel::{Channel, Start};
 use crate::log::{
-    Directory, Lane, Log, Memory, Recovered, Report, Segment, Settings, read_file, write_temporary,
+    Directory, Lane, Log, Memory, Recovered, Report, Segment, Settings, read_file, replace_file,
+    write_temporary,
 };
 
 /// The file with the progress of a topic's channels, in its directory.
@@ -23,6 +24,8 @@ pub const PROGRESS_NAME: &str = "progress.dat";
 #[derive(Debug, Default)]
 pub(super) struct Written {
     bytes: Vec<u8>,
+    /// They are beside the file that they are to replace.
+    beside: bool,
 }
 
 /// What the metadata knows of a topic.
@@ -211,24 +214,52 @@ impl Topic {
         if !directory.exists() {
             return Ok(false);
         }
+        let Some(mut written) = self.progress.try_lock() else {
+            // Somebody waits for stable storage, and others must not wait for that.
+            self.log.note_activity();
+            return Ok(false);
+        };
         let bytes = self.progress().encode();
-        let mut written = self.progress.lock();
         if written.bytes == bytes {
             return Ok(false);
         }
         write_temporary(directory.disk(), &self.progress_path(), &bytes)?;
-        written.bytes = bytes;
+        *written = Written {
+            bytes,
+            beside: true,
+        };
         Ok(true)
     }
 
     /// Puts the progress that was written in its place. Blocks.
     pub(super) fn replace_progress(&self) -> io::Result<()> {
-        let path = self.progress_path();
-        let replaced = self.log.directory().replace(&path);
-        if replaced.is_err() {
-            self.progress.lock().bytes.clear();
+        let mut written = self.progress.lock();
+        if !std::mem::take(&mut written.beside) {
+            // A checkpoint came in between.
+            return Ok(());
         }
-        replaced
+        let replaced = self.log.directory().replace(&self.progress_path());
+        replaced.inspect_err(|_| *written = Written::default())
+    }
+
+    /// Brings the channels' progress to stable storage, where the topic is on disk at all: after that a channel that has
+    /// been created starts where it does now, whatever happens. Blocks.
+    ///
+    /// # Errors
+    /// The progress that was there before still is.
+    pub fn checkpoint(&self) -> io::Result<()> {
+        let directory = self.log.directory();
+        if !directory.exists() {
+            return Ok(());
+        }
+        let mut written = self.progress.lock();
+        let bytes = self.progress().encode();
+        if written.beside || written.bytes != bytes {
+            *written = Written::default();
+            replace_file(directory.disk(), &self.progress_path(), &bytes)?;
+            written.bytes = bytes;
+        }
+        directory.sync_names()
     }
 
     fn progress(&self) -> Progress {

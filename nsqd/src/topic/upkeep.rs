@@ -102,21 +102,25 @@ impl Topic {
         upkeep
     }
 
-    /// Why the storage worker failed when it last worked for this topic.
+    /// Why messages could not be brought to disk when that was last tried; `None` when it went well.
     pub fn fault(&self) -> Option<String> {
-        self.fault.lock().clone()
+        self.storage.lock().fault.clone()
     }
 
-    /// Holds how the last work ended; a failure is logged when it is new.
+    /// Holds how the last work ended; a failure is logged when it is new, and the storage worker tries again.
     pub(super) fn note(&self, outcome: &io::Result<()>) {
         let fault = outcome
             .as_ref()
             .err()
             .map(|cause| format!("topic {}: {cause}", self.name));
-        let before = std::mem::replace(&mut *self.fault.lock(), fault.clone());
+        let mut storage = self.storage.lock();
+        storage.failures += u64::from(fault.is_some());
+        let before = std::mem::replace(&mut storage.fault, fault.clone());
+        drop(storage);
         match fault {
             Some(fault) if before.as_ref() != Some(&fault) => {
                 tracing::error!(fault, "messages can't be moved to disk; trying again");
+                self.log.directory().call_for_care();
             }
             None if before.is_some() => {
                 tracing::info!(topic = %self.name, "messages can be moved to disk again");

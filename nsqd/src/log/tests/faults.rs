@@ -80,6 +80,41 @@ fn after_a_failed_sync_what_is_open_is_written_again() {
 }
 
 #[test]
+fn what_a_failed_sync_was_to_cover_is_written_again_by_the_next_one() {
+    for skip in 0..30 {
+        let mut bench = Bench::new(1000, 1 << 10);
+        let _reader = bench.log.add_reader(false);
+        bench.disk.fail(Call::Sync, skip, 1, EIO);
+        for _ in 0..6 {
+            bench.append(8);
+            let commit = bench.log.sync_through();
+            if commit.outcome.is_err() {
+                bench.log.sync_through().outcome.unwrap();
+            }
+            assert_eq!(commit.messages, bench.next_id);
+        }
+        bench.disk.heal();
+        bench
+            .disk
+            .crash(Crash::PowerNone, &mut fastrand::Rng::new());
+        assert_eq!(bench.recover_ids(), ids(0..48), "{skip}");
+    }
+}
+
+#[test]
+fn no_file_stays_open_that_is_not_written_to() {
+    let mut bench = Bench::new(1000, 1 << 10);
+    let before = bench.disk.users();
+    let _reader = bench.log.add_reader(false);
+    for _ in 0..20 {
+        bench.append(8);
+        bench.log.sync_through().outcome.unwrap();
+    }
+    assert!(bench.segment_files().len() > 10);
+    assert!(bench.disk.users() <= before + 1);
+}
+
+#[test]
 fn a_process_that_dies_while_writing_again_leaves_what_the_kernel_had() {
     let mut bench = Bench::new(0, 1 << 16);
     bench.append(10);

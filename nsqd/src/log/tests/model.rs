@@ -80,7 +80,11 @@ impl Model {
                 self.bench.log.write_through().outcome.unwrap();
                 self.kernel.extend(self.needed());
             }
-            90..93 => self.read_again(),
+            90..92 => {
+                self.bench.log.sync_through().outcome.unwrap();
+                self.stable.extend(self.needed());
+            }
+            92..93 => self.read_again(),
             93..95 => self.bench.log.release_if_idle(),
             95..98 => self.bench.log.directory().collect_garbage(),
             98 => self.restart(),
