@@ -40,7 +40,7 @@ impl Settings {
     pub(crate) fn quick(data: PathBuf) -> Self {
         Self {
             warm_up: Duration::from_millis(50),
-            window: Duration::from_millis(150),
+            window: Duration::from_millis(300),
             bytes_max: 100_000_000,
             backlog_bytes: 10_000_000,
             watch: Duration::from_secs(1),

@@ -90,10 +90,12 @@ impl Workload {
             Shape::Deliver { .. } | Shape::Latency { .. } => kind.delivers(),
             Shape::Backlog => kind.keeps(),
             // What nobody publishes to is the same at each level of durability, and nothing at all in core.
-            Shape::Idle { .. } => matches!(
-                kind,
-                Kind::NsqdMemory | Kind::Peer | Kind::Jetstream | Kind::RedisEverysec
-            ),
+            Shape::Idle { topics } => match kind {
+                Kind::NsqdMemory | Kind::Peer | Kind::RedisEverysec => true,
+                // More streams than these take minutes, and more files than it may open.
+                Kind::Jetstream => topics <= STREAMS_MAX,
+                _ => false,
+            },
         }
     }
 
@@ -127,6 +129,9 @@ const fn idle(name: &'static str, about: &'static str, topics: usize) -> Workloa
     let shape = Shape::Idle { topics };
     Workload { name, about, shape }
 }
+
+/// Streams that are made of `JetStream` at most.
+const STREAMS_MAX: usize = 1000;
 
 /// 100 producers with small batches.
 const MANY: Load = Load {
@@ -289,6 +294,8 @@ mod tests {
         assert!(!of("deliver").suits(Kind::Discard));
         assert!(!of("backlog").suits(Kind::Nats));
         assert!(!of("idle-1000").suits(Kind::Nats));
+        assert!(of("idle-1000").suits(Kind::Jetstream));
+        assert!(!of("idle-10000").suits(Kind::Jetstream));
         assert!(!of("publish-ephemeral").suits(Kind::RedisAlways));
     }
 }
