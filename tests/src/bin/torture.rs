@@ -1,14 +1,21 @@
 //! Hurts real daemons under load, and checks that they keep what they promise.
 #![allow(clippy::print_stdout, reason = "a command that reports what happens")]
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tests::torture::nemesis::Fault;
 use tests::torture::plan::{Plan, Wishes};
+use tests::torture::profile::{self, Profile};
 use tests::torture::promises::Durability;
-use tests::torture::{checker, history, report, requirement, run};
+use tests::torture::{checker, flips, history, report, requirement, run};
+
+/// Set in the process that has a mount namespace of its own.
+const ALONE: &str = "TORTURE_ALONE";
 
 #[derive(Parser)]
 #[command(about = "Hurts real daemons under load, and checks that they keep what they promise")]
@@ -16,14 +23,26 @@ struct Arguments {
     /// Where runs have their files, a folder for each; those of a clean run are removed.
     #[arg(long, global = true, default_value_os_t = std::env::temp_dir().join("torture"))]
     dir: PathBuf,
+    /// A file that gets a line for each run.
+    #[arg(long, global = true)]
+    log: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// One run, of the faults that are named.
+    /// One run of the faults that are named, or all runs of a profile.
     Run(RunArguments),
+    /// Flips bits in copies of a topic.
+    Flip {
+        /// Makes all choices; a random one if none is given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// How many.
+        #[arg(long, default_value_t = 1000)]
+        count: usize,
+    },
     /// Does a run again, with the plan in its folder.
     Replay {
         /// The folder of the run.
@@ -41,6 +60,12 @@ struct RunArguments {
     /// Makes all choices; a random one if none is given.
     #[arg(long)]
     seed: Option<u64>,
+    /// The runs of a submission, or of a long night, besides those that `--seeds` keeps.
+    #[arg(long, value_enum, conflicts_with_all = ["durability", "faults", "cycles", "flags"])]
+    profile: Option<Profile>,
+    /// The file of runs that are done with every profile.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/torture/seeds.txt"))]
+    seeds: PathBuf,
     /// When publishes are answered.
     #[arg(long, value_enum, default_value = "disk")]
     durability: Durability,
@@ -56,13 +81,15 @@ struct RunArguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = match arguments.command {
-        Command::Run(wishes) => wishes.plan().and_then(|plan| one(&plan, &arguments.dir)),
-        Command::Replay { run } => match history::read(&run) {
-            Ok((plan, _)) => one(&plan, &arguments.dir),
-            Err(error) => Err(format!("{}: {error}", run.display())),
-        },
+    isolate();
+    let Arguments { dir, log, command } = Arguments::parse();
+    let session = Session { dir, log };
+    let done = match command {
+        Command::Run(arguments) => session.run(arguments),
+        Command::Flip { seed, count } => {
+            session.flip(seed.unwrap_or_else(|| fastrand::u64(..)), count)
+        }
+        Command::Replay { run } => read(&run).and_then(|(plan, _)| session.one(&plan)),
         Command::Check { run } => check(&run),
     };
     match done {
@@ -75,38 +102,123 @@ fn main() -> ExitCode {
     }
 }
 
-impl RunArguments {
-    fn plan(self) -> Result<Plan, String> {
-        let usable = requirement::usable(&self.faults)?;
+/// Gives root's harness a mount namespace of its own: whatever becomes of it, its mounts go with it.
+fn isolate() {
+    if std::env::var_os(ALONE).is_some() || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private"])
+        .arg(program);
+    // Without `unshare` it goes on as it is.
+    let _ = command
+        .args(std::env::args_os().skip(1))
+        .env(ALONE, "1")
+        .exec();
+}
+
+/// Where the results of this command go.
+struct Session {
+    dir: PathBuf,
+    log: Option<PathBuf>,
+}
+
+impl Session {
+    fn run(&self, arguments: RunArguments) -> Result<bool, String> {
+        let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
+        let Some(profile) = arguments.profile else {
+            let RunArguments {
+                durability,
+                faults,
+                cycles,
+                flags,
+                ..
+            } = arguments;
+            return self.usable(Wishes {
+                seed,
+                durability,
+                faults,
+                cycles,
+                flags,
+            });
+        };
+        println!("repeat with --seed {seed}");
+        let kept = fs::read_to_string(&arguments.seeds)
+            .map_err(|error| format!("{}: {error}", arguments.seeds.display()))?;
+        let mut is_clean = true;
+        for wishes in profile::seeds(&kept)?
+            .into_iter()
+            .chain(profile::runs(profile, seed))
+        {
+            is_clean &= self.usable(wishes)?;
+        }
+        Ok(self.flip(seed, profile::flips(profile))? && is_clean)
+    }
+
+    /// Does a run with those of its faults that can be tried here; tells whether it was clean.
+    fn usable(&self, wishes: Wishes) -> Result<bool, String> {
+        let usable = requirement::usable(&wishes.faults)?;
         for line in &usable.skipped {
             println!("{line}");
         }
-        Ok(Plan::new(&Wishes {
-            seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
-            durability: self.durability,
+        if usable.faults.is_empty() && !wishes.faults.is_empty() {
+            return Ok(true);
+        }
+        self.one(&Plan::new(&Wishes {
             faults: usable.faults,
-            cycles: self.cycles,
-            flags: self.flags,
+            ..wishes
         }))
     }
-}
 
-/// Does one run; tells whether it was clean.
-fn one(plan: &Plan, dir: &std::path::Path) -> Result<bool, String> {
-    println!("plan: {plan}");
-    let outcome = run::run(plan, dir)?;
-    if outcome.verdict.is_clean() {
-        println!("{}", report::line(&outcome));
-        return Ok(true);
+    fn one(&self, plan: &Plan) -> Result<bool, String> {
+        println!("plan: {plan}");
+        let outcome = run::run(plan, &self.dir)?;
+        self.print(&report::line(&outcome))?;
+        if !outcome.verdict.is_clean() {
+            let (_, events) = read(&outcome.directory)?;
+            println!("{}", report::failure(&outcome, &events));
+        }
+        Ok(outcome.verdict.is_clean())
     }
-    let (_, events) = history::read(&outcome.directory).map_err(|error| error.to_string())?;
-    println!("{}", report::failure(&outcome, &events));
-    Ok(false)
+
+    fn flip(&self, seed: u64, count: usize) -> Result<bool, String> {
+        let flips::Flips {
+            flipped,
+            harmless,
+            cost_one,
+            violations,
+        } = flips::run(seed, count, &self.dir)?;
+        for violation in &violations {
+            println!("{violation}");
+        }
+        let violated = violations.len();
+        self.print(&format!(
+            "seed={seed} flips={flipped} harmless={harmless} cost_one_record={cost_one} violated={violated}"
+        ))?;
+        Ok(violations.is_empty())
+    }
+
+    fn print(&self, line: &str) -> Result<(), String> {
+        println!("{line}");
+        let Some(path) = &self.log else {
+            return Ok(());
+        };
+        let log = File::options().create(true).append(true).open(path);
+        let written = log.and_then(|mut log| log.write_all(report::dated(line).as_bytes()));
+        written.map_err(|error| format!("{}: {error}", path.display()))
+    }
 }
 
-fn check(run: &std::path::Path) -> Result<bool, String> {
-    let (plan, events) =
-        history::read(run).map_err(|error| format!("{}: {error}", run.display()))?;
+fn read(run: &Path) -> Result<(Plan, Vec<tests::torture::event::Event>), String> {
+    history::read(run).map_err(|error| format!("{}: {error}", run.display()))
+}
+
+fn check(run: &Path) -> Result<bool, String> {
+    let (plan, events) = read(run)?;
     let verdict = checker::check(&plan.terms(), &events);
     let text = serde_json::to_string_pretty(&verdict).map_err(|error| error.to_string())?;
     println!("{text}");

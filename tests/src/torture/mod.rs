@@ -19,11 +19,13 @@
 pub mod body;
 pub mod checker;
 pub mod event;
+pub mod flips;
 pub mod history;
 pub mod load;
 pub mod nemesis;
 pub mod plan;
 pub mod process;
+pub mod profile;
 pub mod promises;
 pub mod proxy;
 pub mod report;

@@ -1,6 +1,7 @@
 //! What a run prints: a line when it is well, and all there is to know when it is not.
 
 use std::fmt::Write as _;
+use std::process::Command;
 
 use super::checker::{self, Figures};
 use super::event::Event;
@@ -44,6 +45,22 @@ pub fn line(outcome: &Outcome) -> String {
         } else {
             "VIOLATED"
         },
+    )
+}
+
+/// What a run printed, with the day and the commit, for a log that only grows.
+pub fn dated(line: &str) -> String {
+    let day = output("date", &["-u", "+%F"]);
+    let commit = output("git", &["rev-parse", "--short", "HEAD"]);
+    format!("{day} {commit} {line}\n")
+}
+
+/// What a program says; nothing if it can't be asked.
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output.map_or_else(
+        |_| "-".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     )
 }
 

@@ -12,6 +12,8 @@ use super::plan::{Ground, TMPFS_BYTES};
 const EXT4_BYTES: u64 = 128 << 20;
 /// An XFS can't be smaller.
 const XFS_BYTES: u64 = 300 << 20;
+/// The size of what volumes lie on that share blocks with their snapshots.
+const SHELF_BYTES: u64 = 1 << 30;
 /// What stays free of a full disk: less than nsqd needs, more than a directory entry.
 const LEFT_FREE_BYTES: u64 = 8 << 10;
 
@@ -22,6 +24,8 @@ pub struct Volume {
     image: PathBuf,
     mount: PathBuf,
     is_mounted: bool,
+    /// The XFS that the image lies on, so that a copy takes no time. Goes after this volume.
+    shelf: Option<Box<Volume>>,
 }
 
 impl Volume {
@@ -30,17 +34,19 @@ impl Volume {
         let mut volume = Self::named(ground, directory, "data");
         match ground {
             Ground::Folder => {}
-            Ground::Tmpfs => {
-                let size = format!("size={TMPFS_BYTES}");
-                fs::create_dir_all(&volume.mount).map_err(|error| error.to_string())?;
-                run(
-                    "mount",
-                    &["-t", "tmpfs", "-o", &size, "none", path(&volume.mount)],
-                )?;
-                volume.is_mounted = true;
+            Ground::Tmpfs => volume.mount_tmpfs()?,
+            Ground::Ext4 | Ground::Xfs => {
+                let mut shelf = Self::named(Ground::Xfs, directory, "shelf");
+                shelf.format(SHELF_BYTES)?;
+                shelf.mount()?;
+                volume.image = shelf.mount.join("data.img");
+                volume.shelf = Some(Box::new(shelf));
+                volume.format(if ground == Ground::Ext4 {
+                    EXT4_BYTES
+                } else {
+                    XFS_BYTES
+                })?;
             }
-            Ground::Ext4 => volume.format("mkfs.ext4", EXT4_BYTES)?,
-            Ground::Xfs => volume.format("mkfs.xfs", XFS_BYTES)?,
         }
         volume.mount()?;
         Ok(volume)
@@ -52,12 +58,29 @@ impl Volume {
             image: directory.join(format!("{name}.img")),
             mount: directory.join(name),
             is_mounted: false,
+            shelf: None,
         }
     }
 
-    fn format(&self, program: &str, bytes: u64) -> Result<(), String> {
+    fn mount_tmpfs(&mut self) -> Result<(), String> {
+        let size = format!("size={TMPFS_BYTES}");
+        fs::create_dir_all(&self.mount).map_err(|error| error.to_string())?;
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", &size, "none", path(&self.mount)],
+        )?;
+        self.is_mounted = true;
+        Ok(())
+    }
+
+    fn format(&self, bytes: u64) -> Result<(), String> {
         let image = File::create(&self.image).and_then(|image| image.set_len(bytes));
         image.map_err(|error| format!("{}: {error}", self.image.display()))?;
+        let program = if self.ground == Ground::Ext4 {
+            "mkfs.ext4"
+        } else {
+            "mkfs.xfs"
+        };
         run(program, &["-q", path(&self.image)])
     }
 
@@ -107,10 +130,11 @@ impl Volume {
         self.mount()
     }
 
-    /// What a power cut at this moment would leave, as a volume of its own beside this one. Needs a file system below that shares blocks
-    /// between files.
-    pub fn snapshot(&self, directory: &Path) -> Result<Self, String> {
+    /// What a power cut at this moment would leave, as a volume of its own.
+    pub fn snapshot(&self) -> Result<Self, String> {
+        let directory = self.mount.parent().unwrap_or(Path::new("."));
         let mut copy = Self::named(self.ground, directory, "snapshot");
+        copy.image = self.image.with_file_name("snapshot.img");
         run(
             "cp",
             &["--reflink=always", path(&self.image), path(&copy.image)],

@@ -32,16 +32,16 @@ pub fn drain(
                 Frame::Error(text) => return Err(text),
             }
         }
-        if is_empty(http, topic)? {
+        if is_empty(http, topic, channel)? {
             return Ok(());
         }
     }
     Err(format!("{topic}:{channel} does not become empty"))
 }
 
-/// Whether nothing waits, is in flight, or deferred on any channel of a topic.
-fn is_empty(http: SocketAddr, topic: &str) -> Result<bool, String> {
-    let path = format!("/stats?format=json&topic={topic}");
+/// Whether nothing waits, is in flight, or deferred on a channel, or waits for it in the topic.
+fn is_empty(http: SocketAddr, topic: &str, channel: &str) -> Result<bool, String> {
+    let path = format!("/stats?format=json&topic={topic}&channel={channel}");
     let answer = try_request(http, "GET", &path, b"").map_err(|error| error.to_string())?;
     let stats: serde_json::Value =
         serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;

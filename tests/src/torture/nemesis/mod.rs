@@ -4,6 +4,7 @@ mod admin;
 mod disk;
 mod network;
 mod process;
+mod snapshot;
 mod tracer;
 
 use clap::ValueEnum;
@@ -54,6 +55,8 @@ pub enum Fault {
     Descriptors,
     /// The machine loses its power.
     PowerCut,
+    /// What a power cut would leave is copied and judged.
+    Snapshot,
     /// Channels are paused for a while.
     Hold,
     /// Other topics and channels come, are filled, emptied, paused and deleted.
@@ -63,7 +66,7 @@ pub enum Fault {
 impl Fault {
     /// Whether it needs a volume whose power can be cut.
     pub fn cuts_power(self) -> bool {
-        self == Self::PowerCut
+        matches!(self, Self::PowerCut | Self::Snapshot)
     }
 
     /// Whether it needs a volume that can be filled.
@@ -74,7 +77,7 @@ impl Fault {
     /// What it needs of the machine.
     pub fn requirement(self) -> Option<Requirement> {
         match self {
-            Self::PowerCut | Self::Full => Some(Requirement::Mount),
+            Self::PowerCut | Self::Snapshot | Self::Full => Some(Requirement::Mount),
             Self::SyncError | Self::ReadError | Self::SlowSync => Some(Requirement::Strace),
             _ => None,
         }
@@ -109,6 +112,7 @@ fn act(fault: Fault, world: &mut World, random: &mut Rng) -> Result<(), GivenUp>
         Fault::SlowSync => disk::slow_syncs(world),
         Fault::ShortWrite => disk::cut_writes_short(world),
         Fault::PowerCut => disk::cut_power(world),
+        Fault::Snapshot => snapshot::take(world),
         Fault::Hold => admin::hold(world, random),
         Fault::Churn => admin::churn(world, random),
     }
