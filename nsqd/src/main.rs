@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use client::daemon::flags::{self, Exit};
 use client::daemon::log::{self, LogHandle};
-use client::daemon::{listen, signals};
+use client::daemon::{listen, runtime, signals};
 use nsqd::options::DAEMON;
 use nsqd::{Daemon, Flags, Options};
 use tracing::info;
@@ -22,8 +22,7 @@ fn run() -> Result<(), Exit> {
     let options = Options::check(flags).map_err(|error| DAEMON.fatal(&error.to_string()))?;
     let log = log::init(&options.log_prefix, options.log_level);
     listen::raise_descriptor_limit();
-    let runtime =
-        tokio::runtime::Runtime::new().map_err(|error| DAEMON.fatal(&error.to_string()))?;
+    let runtime = runtime::start().map_err(|error| DAEMON.fatal(&error.to_string()))?;
     let outcome = runtime.block_on(serve(options, log));
     // What had to be done is done; reading a large data directory for a start that is not wanted any more is not waited for.
     runtime.shutdown_background();
