@@ -274,6 +274,11 @@ impl Nsqd {
         prlimit(Some(self.pid()), Resource::Nofile, limit).expect("a child can be limited");
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.process)
     }

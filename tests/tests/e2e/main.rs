@@ -17,6 +17,7 @@ mod descriptors;
 mod discovery;
 mod durability;
 mod ephemeral;
+mod faults;
 mod http;
 mod http_errors;
 mod identify;
