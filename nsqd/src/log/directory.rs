@@ -164,6 +164,11 @@ impl Directory {
         *self.deleted.write() = true;
     }
 
+    /// Whether the topic is deleted.
+    pub fn is_left(&self) -> bool {
+        *self.deleted.read()
+    }
+
     /// Notes that a file is not needed any more. A damaged one is kept under a name that says so.
     pub(super) fn discard(&self, name: &str, damaged: bool) {
         if !self.keeps_files.load(Ordering::Acquire) {

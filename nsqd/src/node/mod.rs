@@ -12,7 +12,7 @@ use std::time::Duration;
 use client::daemon::log::LogHandle;
 use client::tls::TlsError;
 use client::wire::{ChannelName, IdentifyOffer, Limits, Settings, TopicName};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -51,6 +51,8 @@ pub struct Node {
     lookup: Lookup,
     /// Rung when a topic wants the storage worker.
     bell: Arc<Notify>,
+    /// Held by who does storage work, as what is removed depends on what was synced before.
+    storage_turn: Mutex<()>,
     stopping: AtomicBool,
     /// There are directories of deleted topics to be removed.
     deleted: AtomicBool,
@@ -106,6 +108,7 @@ impl Node {
             auth,
             lookup: Lookup::new(options.lookupd_tcp_addresses.clone()),
             bell: Arc::default(),
+            storage_turn: Mutex::default(),
             stopping: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
             log,

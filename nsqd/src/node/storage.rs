@@ -99,6 +99,7 @@ impl Node {
 
     /// Returns whether there are topics whose storage has failed. Blocks.
     fn do_round(&self, round: Round) -> bool {
+        let _turn = self.storage_turn.lock();
         match round {
             Round::Care | Round::Retry => {}
             Round::Checkpoint => self.checkpoint(|topic| topic.durability().is_durable()),
@@ -169,6 +170,7 @@ impl Node {
     ) -> io::Result<()> {
         let (node, topic) = (Arc::clone(self), Arc::clone(topic));
         let work = move || {
+            let _turn = node.storage_turn.lock();
             let upkeep = topic.set_durability(own);
             info!(topic = %topic.name(), durability = %topic.durability(), "durability of topic set");
             node.finish(vec![upkeep])?;

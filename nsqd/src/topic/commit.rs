@@ -99,7 +99,7 @@ impl Topic {
             |reached: &Reached| reached.includes(unsettled) || reached.failed >= unsettled.messages;
         let reached = reached.wait_for(ended).await;
         let reached = reached.expect("the topic, which is borrowed, holds the sender");
-        if reached.includes(unsettled) || self.is_exiting() {
+        if reached.includes(unsettled) || self.log.directory().is_left() {
             // With the topic its messages were deleted, after they were taken.
             return Ok(());
         }
