@@ -47,7 +47,7 @@ async fn pipeline(to: SocketAddr, command: Vec<u8>, count: usize, window: usize)
     let burst = command.repeat(half);
     let (mut sent, mut answered) = (0, 0);
     while answered < count {
-        while sent < count && sent - answered <= half {
+        while sent < count && sent - answered + half <= window.max(1) {
             let next = half.min(count - sent);
             connection.send(&burst[..next * command.len()]).await?;
             sent += next;

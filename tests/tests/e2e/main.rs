@@ -16,6 +16,7 @@ mod delivery;
 mod descriptors;
 mod discovery;
 mod durability;
+mod durable;
 mod ephemeral;
 mod faults;
 mod http;

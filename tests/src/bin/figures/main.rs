@@ -8,6 +8,7 @@ mod admin;
 mod backlog;
 mod connections;
 mod discovery;
+mod durable;
 mod idle;
 mod import;
 mod latency;
@@ -52,6 +53,8 @@ enum Group {
     Publish,
     /// Publishing, delivering and finishing.
     Deliver,
+    /// Publishing to topics that promise more than memory.
+    Durable,
     /// Publishing to 100 channels beside 1.
     Fanout,
     /// TLS, snappy and deflate beside a plain connection.
@@ -95,6 +98,7 @@ fn measure(group: Group, arguments: &Arguments) {
     match group {
         Group::Publish => throughput::publish(arguments.messages, arguments.runs),
         Group::Deliver => throughput::deliver(arguments.messages, arguments.runs),
+        Group::Durable => durable::measure(arguments.runs),
         Group::Fanout => throughput::fanout(arguments.messages, arguments.runs),
         Group::Transport => transport::measure(arguments.messages, arguments.runs),
         Group::Library => library::measure(arguments.messages, arguments.runs),
