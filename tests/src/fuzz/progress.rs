@@ -59,6 +59,8 @@ fn restore(bytes: &[u8], progress: &Progress) {
         let taken = take(&channel);
         assert!(taken <= MESSAGES * (runs as u64 + 1), "{taken}");
     }
+    // Lets go of the channels that wait for messages.
+    topic.exit();
 }
 
 /// How many messages a consumer gets.
