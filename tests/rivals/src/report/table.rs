@@ -72,8 +72,8 @@ mod tests {
         results.add("publish", Kind::Nats, figures);
         let expected = "publish: publish 200 B in batches of 200\n\
             \x20              messages/s  p50 µs\n\
-            \x20 nsqd-memory  1000 ±10%       7\n\
-            \x20 nats                 5       -\n";
+            \x20 nsqd-memory   1000 ±10%       7\n\
+            \x20 nats                  5       -\n";
         assert_eq!(table(&WORKLOADS[0], &results), expected);
     }
 }
