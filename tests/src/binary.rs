@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 static NSQD: OnceLock<PathBuf> = OnceLock::new();
+static SABOTEUR: OnceLock<PathBuf> = OnceLock::new();
 static NSQLOOKUPD: OnceLock<PathBuf> = OnceLock::new();
 static NSQADMIN: OnceLock<PathBuf> = OnceLock::new();
 static NSQ: OnceLock<PathBuf> = OnceLock::new();
@@ -32,6 +33,21 @@ pub fn nsq() -> &'static Path {
     NSQ.get_or_init(|| chosen("NSQ_BIN").unwrap_or_else(|| build("nsq")))
 }
 
+/// An nsqd that can be told to break its promises: what `NSQD_SABOTAGE_BIN` names, otherwise one that is built here with the feature
+/// `sabotage`, beside the honest one.
+pub fn saboteur() -> &'static Path {
+    SABOTEUR.get_or_init(|| {
+        chosen("NSQD_SABOTAGE_BIN").unwrap_or_else(|| {
+            let program = build_with("nsqd", &["--features", "nsqd/sabotage"]);
+            let saboteur = program.with_file_name("nsqd-sabotage");
+            std::fs::copy(&program, &saboteur).expect("a program can be copied");
+            // The honest one is to be found at its place again.
+            build("nsqd");
+            saboteur
+        })
+    })
+}
+
 fn chosen(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from)
 }
@@ -52,6 +68,10 @@ fn profile_dir() -> PathBuf {
 }
 
 fn build(name: &str) -> PathBuf {
+    build_with(name, &[])
+}
+
+fn build_with(name: &str, arguments: &[&str]) -> PathBuf {
     let profile_dir = profile_dir();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // The whole workspace with one binary chosen: the same features, so nothing is compiled twice.
@@ -69,6 +89,7 @@ fn build(name: &str) -> PathBuf {
             .parent()
             .expect("a profile lies in the target dir"),
     );
+    cargo.args(arguments);
     if profile_dir.ends_with("release") {
         cargo.arg("--release");
     }

@@ -12,6 +12,7 @@ use tests::torture::nemesis::Fault;
 use tests::torture::plan::{Plan, Wishes};
 use tests::torture::profile::{self, Profile};
 use tests::torture::promises::Durability;
+use tests::torture::sabotage::{self, Sight};
 use tests::torture::{checker, flips, history, report, requirement, run};
 
 /// Set in the process that has a mount namespace of its own.
@@ -42,6 +43,14 @@ enum Command {
         /// How many.
         #[arg(long, default_value_t = 1000)]
         count: usize,
+    },
+    /// Has nsqd break its promises on purpose, and checks that each breach is noticed.
+    Sabotage {
+        /// Makes all choices; a random one if none is given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Which promises; all if none is named.
+        names: Vec<String>,
     },
     /// Does a run again, with the plan in its folder.
     Replay {
@@ -88,6 +97,9 @@ fn main() -> ExitCode {
         Command::Run(arguments) => session.run(arguments),
         Command::Flip { seed, count } => {
             session.flip(seed.unwrap_or_else(|| fastrand::u64(..)), count)
+        }
+        Command::Sabotage { seed, names } => {
+            session.sabotage(seed.unwrap_or_else(|| fastrand::u64(..)), &names)
         }
         Command::Replay { run } => read(&run).and_then(|(plan, _)| session.one(&plan)),
         Command::Check { run } => check(&run),
@@ -191,7 +203,7 @@ impl Session {
             harmless,
             cost_one,
             violations,
-        } = flips::run(seed, count, &self.dir)?;
+        } = flips::run(seed, count, None, &self.dir)?;
         for violation in &violations {
             println!("{violation}");
         }
@@ -200,6 +212,24 @@ impl Session {
             "seed={seed} flips={flipped} harmless={harmless} cost_one_record={cost_one} violated={violated}"
         ))?;
         Ok(violations.is_empty())
+    }
+
+    fn sabotage(&self, seed: u64, chosen: &[String]) -> Result<bool, String> {
+        let all: Vec<_> = sabotage::names().map(str::to_owned).collect();
+        let names = if chosen.is_empty() { &all } else { chosen };
+        let mut caught = 0;
+        let mut skipped = 0;
+        for name in names {
+            let sight = sabotage::try_case(name, seed, &self.dir)?;
+            println!("{name}: {sight:?}");
+            caught += usize::from(matches!(sight, Sight::Caught(_)));
+            skipped += usize::from(matches!(sight, Sight::Skipped(_)));
+        }
+        let tried = names.len();
+        self.print(&format!(
+            "seed={seed} sabotage={tried} caught={caught} skipped={skipped}"
+        ))?;
+        Ok(caught + skipped == tried)
     }
 
     fn print(&self, line: &str) -> Result<(), String> {

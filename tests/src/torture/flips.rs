@@ -16,7 +16,6 @@ use super::event::Key;
 use super::load::drain;
 use super::process::{Daemon, Launch};
 use super::world::files;
-use crate::binary;
 use crate::http::try_request;
 use crate::wire::{Frame, Peer, batch, with_body};
 
@@ -42,50 +41,45 @@ pub struct Flips {
     pub violations: Vec<String>,
 }
 
-/// Flips at least so many bits, below this folder.
+/// Flips at least so many bits, below this folder; `sabotage` is what nsqd does wrong on purpose.
 ///
 /// # Errors
 ///
 /// When the harness can't do its work.
-pub fn run(seed: u64, count: usize, base: &Path) -> Result<Flips, String> {
+pub fn run(seed: u64, count: usize, sabotage: Option<&str>, base: &Path) -> Result<Flips, String> {
     let directory = base.join(format!("flips-{seed}-{:x}", std::process::id()));
     let mut random = Rng::with_seed(seed);
     let template = directory.join("template");
     fs::create_dir_all(&template).map_err(|error| error.to_string())?;
-    fill(seed, &template, &mut random)?;
+    fill(seed, sabotage, &template, &mut random)?;
     let mut flips = Flips::default();
     while flips.flipped < count {
         let data = directory.join("data");
         let flipped = copy(&template, &data, &mut random).map_err(|error| error.to_string())?;
-        judge(seed, &data, &flipped, &mut flips)?;
+        judge(seed, sabotage, &data, &flipped, &mut flips)?;
         fs::remove_dir_all(&data).map_err(|error| error.to_string())?;
     }
-    if flips.violations.is_empty() {
+    if flips.violations.is_empty() || sabotage.is_some() {
         // What remains is of no importance.
         let _ = fs::remove_dir_all(&directory);
     }
     Ok(flips)
 }
 
-fn start(data: &Path) -> Result<Daemon, String> {
-    let launch = Launch {
-        program: binary::nsqd().to_owned(),
-        arguments: vec![
-            "--tcp-address=127.0.0.1:0".to_owned(),
-            "--http-address=127.0.0.1:0".to_owned(),
-            "--durability=disk".to_owned(),
-            format!("--data-path={}", data.display()),
-        ],
-        environment: Vec::new(),
-        namespace: None,
-        log: data.with_extension("log"),
-    };
+fn start(sabotage: Option<&str>, data: &Path) -> Result<Daemon, String> {
+    let arguments = vec![
+        "--tcp-address=127.0.0.1:0".to_owned(),
+        "--http-address=127.0.0.1:0".to_owned(),
+        "--durability=disk".to_owned(),
+        format!("--data-path={}", data.display()),
+    ];
+    let launch = Launch::new(sabotage, arguments, data.with_extension("log"));
     launch.start()
 }
 
 /// Leaves a topic with one channel and its messages, some of them deferred, some given back.
-fn fill(seed: u64, data: &Path, random: &mut Rng) -> Result<(), String> {
-    let nsqd = start(data)?;
+fn fill(seed: u64, sabotage: Option<&str>, data: &Path, random: &mut Rng) -> Result<(), String> {
+    let nsqd = start(sabotage, data)?;
     let mut peer = Peer::try_connect(nsqd.tcp).map_err(|error| error.to_string())?;
     for path in ["/topic/create?topic=t", "/channel/create?topic=t&channel=c"] {
         try_request(nsqd.http, "POST", path, b"").map_err(|error| error.to_string())?;
@@ -162,8 +156,14 @@ fn flip(folder: &Path, random: &mut Rng) -> io::Result<PathBuf> {
 }
 
 /// Drains all topics and counts what became of each flip.
-fn judge(seed: u64, data: &Path, flipped: &[PathBuf], flips: &mut Flips) -> Result<(), String> {
-    let nsqd = start(data)?;
+fn judge(
+    seed: u64,
+    sabotage: Option<&str>,
+    data: &Path,
+    flipped: &[PathBuf],
+    flips: &mut Flips,
+) -> Result<(), String> {
+    let nsqd = start(sabotage, data)?;
     let mut found = Vec::new();
     for number in 0..flipped.len() {
         let mut found_here = Found::default();

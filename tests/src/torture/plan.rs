@@ -27,6 +27,11 @@ pub enum Ground {
 /// The size of [`Ground::Tmpfs`].
 pub const TMPFS_BYTES: u64 = 64 << 20;
 
+/// A write of no more than this is not cut short by a signal.
+const PAGE_BYTES: usize = 4096;
+/// For each cycle of a run without faults.
+const QUIET_ACKNOWLEDGEMENTS: u64 = 1_000;
+
 /// What is asked for; the rest is chosen by the seed.
 #[derive(Debug, Clone)]
 pub struct Wishes {
@@ -36,7 +41,7 @@ pub struct Wishes {
     pub durability: Durability,
     /// Which faults there may be; none: a quiet run.
     pub faults: Vec<Fault>,
-    /// How many faults there are.
+    /// How many faults there are; of a quiet run, how many thousand acknowledgements.
     pub cycles: usize,
     /// Further flags for nsqd.
     pub flags: Vec<String>,
@@ -86,6 +91,10 @@ pub struct Plan {
     pub requeued_percent: u8,
     /// Further flags for nsqd.
     pub flags: Vec<String>,
+    /// What nsqd does wrong on purpose, as `NSQD_SABOTAGE` names it.
+    pub sabotage: Option<String>,
+    /// How many acknowledgements there are besides those between faults.
+    pub acknowledgements: u64,
     /// The faults, in order.
     pub steps: Vec<Step>,
 }
@@ -122,8 +131,19 @@ impl Plan {
             deferred_percent: if is_quiet { 0 } else { random.u8(0..=20) },
             requeued_percent: if is_quiet { 0 } else { random.u8(0..=10) },
             flags: wishes.flags.clone(),
+            sabotage: None,
+            acknowledgements: if is_quiet {
+                QUIET_ACKNOWLEDGEMENTS * wishes.cycles as u64
+            } else {
+                50
+            },
             steps,
         }
+    }
+
+    /// Whether one of the faults is of this sort.
+    pub fn has(&self, sort: impl Fn(Fault) -> bool) -> bool {
+        self.steps.iter().any(|step| sort(step.fault))
     }
 
     /// What the checker must know.
@@ -136,6 +156,7 @@ impl Plan {
             channels: self.channels,
             msg_timeout: self.msg_timeout_ms * MILLISECOND,
             sync_window: (self.sync_timeout_ms + LEEWAY_MS) * MILLISECOND,
+            small_batch: u32::try_from(PAGE_BYTES / self.body_bytes_max).unwrap_or(0),
             ordered: self.is_quiet(),
         }
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::wait;
+use crate::{binary, wait};
 
 /// How long a daemon may take to listen.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -47,6 +47,23 @@ pub struct Daemon {
 }
 
 impl Launch {
+    /// Of nsqd, or of one that does this wrong on purpose.
+    pub fn new(sabotage: Option<&str>, arguments: Vec<String>, log: PathBuf) -> Self {
+        let program = if sabotage.is_some() {
+            binary::saboteur()
+        } else {
+            binary::nsqd()
+        };
+        let sabotage = sabotage.map(|name| ("NSQD_SABOTAGE".to_owned(), name.into()));
+        Self {
+            program: program.to_owned(),
+            arguments,
+            environment: sabotage.into_iter().collect(),
+            namespace: None,
+            log,
+        }
+    }
+
     /// Starts the daemon and waits until it listens; the error tells why it does not.
     pub fn start(&self) -> Result<Daemon, String> {
         let start = Instant::now();
@@ -93,13 +110,17 @@ impl Launch {
         if let Some(namespace) = &self.namespace {
             command.args(["ip", "netns", "exec", namespace]);
         }
-        // A limit on the size of files is to make writes fail, not to kill.
+        // A limit on the size of files is to make writes fail, not to kill. The variables are for nsqd alone.
         command.args(["env", "--ignore-signal=XFSZ"]);
+        for (name, value) in &self.environment {
+            let mut variable = OsString::from(format!("{name}="));
+            variable.push(value);
+            command.arg(variable);
+        }
         let log = File::options().create(true).append(true).open(&self.log)?;
         command
             .arg(&self.program)
             .args(&self.arguments)
-            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

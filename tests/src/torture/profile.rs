@@ -48,7 +48,12 @@ const CLIENTS: &[Fault] = &[
 const POWER: &[Fault] = &[Fault::PowerCut];
 const SNAPSHOTS: &[Fault] = &[Fault::Snapshot];
 const DISK: &[Fault] = &[Fault::Full, Fault::ShortWrite];
-const ERRORS: &[Fault] = &[Fault::SyncError, Fault::ReadError, Fault::SlowSync];
+const ERRORS: &[Fault] = &[
+    Fault::Names,
+    Fault::SyncError,
+    Fault::ReadError,
+    Fault::SlowSync,
+];
 const MIXED: &[Fault] = &[
     Fault::Kill,
     Fault::Terminate,
@@ -61,8 +66,8 @@ const MIXED: &[Fault] = &[
 const MIXED_WITH_POWER: &[Fault] = &[Fault::Kill, Fault::PowerCut, Fault::SyncError, Fault::Full];
 
 const SORTS: &[Sort] = &[
-    sort(Durability::Disk, &[], 0, 0),
-    sort(Durability::Memory, &[], 0, 0),
+    sort(Durability::Disk, &[], 2, 20),
+    sort(Durability::Memory, &[], 5, 100),
     sort(Durability::Disk, &[Fault::Kill], 12, 250),
     sort(Durability::Fsync, &[Fault::Kill], 8, 250),
     sort(Durability::Disk, CRASHES, 3, 50),
@@ -84,6 +89,9 @@ const SORTS: &[Sort] = &[
         3,
         50,
     ),
+    sort(Durability::Memory, &[Fault::Lookupd], 2, 100),
+    sort(Durability::Disk, &[Fault::Partition], 2, 200),
+    sort(Durability::Disk, &[Fault::Clock], 2, 100),
     sort(Durability::Disk, MIXED, 5, 100),
     sort(Durability::Fsync, MIXED_WITH_POWER, 4, 100),
 ];

@@ -10,8 +10,6 @@ use super::nemesis;
 use super::plan::Plan;
 use super::world::{GivenUp, World};
 
-/// How long a run without faults lasts, in acknowledgements.
-const QUIET_ACKNOWLEDGEMENTS: u64 = 5_000;
 /// How long the load runs before the first fault.
 const WARM_UP_ACKNOWLEDGEMENTS: u64 = 50;
 
@@ -40,6 +38,12 @@ impl Outcome {
     /// The figures that the checker counted.
     pub fn figures(&self) -> &Figures {
         &self.verdict.figures
+    }
+
+    /// Removes what a run has left.
+    pub fn remove(&self) {
+        // Best effort: it may be removed already.
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -90,11 +94,7 @@ fn live(world: &mut World, cycles: &mut usize) -> Result<(), GivenUp> {
         nemesis::inject(*step, world)?;
         *cycles += 1;
     }
-    world.progress(if shared.plan.is_quiet() {
-        QUIET_ACKNOWLEDGEMENTS
-    } else {
-        WARM_UP_ACKNOWLEDGEMENTS
-    })?;
+    world.progress(shared.plan.acknowledgements)?;
     drain(world)
 }
 
@@ -119,7 +119,7 @@ fn drain(world: &mut World) -> Result<(), GivenUp> {
 fn keep_or_remove(world: World, outcome: &Outcome) {
     if outcome.verdict.is_clean() {
         drop(world);
-        let _ = fs::remove_dir_all(&outcome.directory);
+        outcome.remove();
         return;
     }
     let kept = outcome.directory.join("kept");

@@ -1,7 +1,9 @@
 //! What a run takes place in: nsqd on its volume behind the proxy, and all that can be done to it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,18 +14,23 @@ use super::checker::Invariant;
 use super::event::{Stop, What};
 use super::history::History;
 use super::load::{Load, Shared};
+use super::lookupds::Lookupds;
+use super::namespace::Namespace;
 use super::nemesis::Fault;
 use super::plan::{Ground, Plan};
 use super::process::{Daemon, Launch};
 use super::proxy::Proxy;
+use super::requirement::FAKETIME;
 use super::volume::Volume;
 use crate::http::try_request;
-use crate::{binary, wait};
+use crate::wait;
 
 /// How long the load may stand still while nothing is wrong.
 const STALL_MAX: Duration = Duration::from_secs(30);
 /// What a stop may take at the most, in a debug build on a busy machine.
 const STOP_MAX: Duration = Duration::from_secs(10);
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const CLOCK_FILE: &str = "clock";
 /// An end of a run that has no sense to go on: what is wrong is written down.
 #[derive(Debug)]
 pub struct GivenUp;
@@ -46,6 +53,8 @@ pub struct World {
     /// The longest clean stop so far.
     pub longest_stop: Duration,
     nsqd: Option<Daemon>,
+    lookupds: Option<Lookupds>,
+    namespace: Option<Namespace>,
     volume: Volume,
     faults: Vec<Fault>,
 }
@@ -58,7 +67,8 @@ impl World {
         let volume = Volume::create(plan.ground, directory)?;
         let proxy = Proxy::start().map_err(in_directory)?;
         let history = History::create(directory, &plan).map_err(in_directory)?;
-        let launch = launch(&plan, volume.path(), directory.join("nsqd.log"));
+        let mut launch = launch(&plan, volume.path(), directory.join("nsqd.log"));
+        let (namespace, lookupds) = surround(&plan, directory, &mut launch)?;
         fs::create_dir_all(data_path(volume.path())).map_err(in_directory)?;
         let shared = Shared::new(plan, history, proxy.address());
         let mut world = Self {
@@ -70,6 +80,8 @@ impl World {
             longest_start: Duration::ZERO,
             longest_stop: Duration::ZERO,
             nsqd: None,
+            lookupds,
+            namespace,
             volume,
             faults: Vec::new(),
         };
@@ -95,10 +107,22 @@ impl World {
 
     /// Starts nsqd and leads clients to it.
     pub fn start(&mut self) -> Result<(), GivenUp> {
+        self.start_alone()?;
+        self.admit();
+        Ok(())
+    }
+
+    /// Leads clients to nsqd.
+    pub fn admit(&self) {
+        self.proxy
+            .set_target(self.nsqd.as_ref().map(|nsqd| nsqd.tcp));
+    }
+
+    /// Starts nsqd, to which no client comes before [`World::admit`].
+    pub fn start_alone(&mut self) -> Result<(), GivenUp> {
         match self.launch.start() {
             Ok(nsqd) => {
                 self.longest_start = self.longest_start.max(nsqd.started_in);
-                self.proxy.set_target(Some(nsqd.tcp));
                 self.nsqd = Some(nsqd);
                 self.record(What::Up);
                 Ok(())
@@ -156,6 +180,29 @@ impl World {
         });
         let back = cut.and_then(|()| self.volume.power_up());
         back.map_err(|reason| self.give_up(Invariant::Conduct, format!("the harness: {reason}")))
+    }
+
+    /// The nsqlookupds, of a run that has faults of these.
+    pub fn lookupds_mut(&mut self) -> Result<&mut Lookupds, GivenUp> {
+        self.lookupds.as_mut().ok_or(GivenUp)
+    }
+
+    /// The network namespace of nsqd, of a run that has faults of this.
+    pub fn namespace(&self) -> Result<&Namespace, GivenUp> {
+        self.namespace.as_ref().ok_or(GivenUp)
+    }
+
+    /// Whether every nsqlookupd knows everything.
+    pub fn is_registered(&self) -> bool {
+        let plan = &self.shared.plan;
+        self.lookupds
+            .as_ref()
+            .is_none_or(|lookupds| lookupds.know_all(plan))
+    }
+
+    /// What tells nsqd how wrong its wall clock is, of a run that has faults of this.
+    pub fn clock_file(&self) -> PathBuf {
+        self.directory.join(CLOCK_FILE)
     }
 
     /// What nsqd's data path lies on.
@@ -327,8 +374,6 @@ pub fn data_path(volume: &Path) -> PathBuf {
 
 fn launch(plan: &Plan, volume: &Path, log: PathBuf) -> Launch {
     let mut arguments = vec![
-        "--tcp-address=127.0.0.1:0".to_owned(),
-        "--http-address=127.0.0.1:0".to_owned(),
         "--broadcast-address=127.0.0.1".to_owned(),
         format!("--data-path={}", data_path(volume).display()),
         format!("--durability={}", plan.durability.name()),
@@ -339,13 +384,44 @@ fn launch(plan: &Plan, volume: &Path, log: PathBuf) -> Launch {
         arguments.push("--max-bytes-per-file=1048576".to_owned());
     }
     arguments.extend(plan.flags.iter().cloned());
-    Launch {
-        program: binary::nsqd().to_owned(),
-        arguments,
-        environment: Vec::new(),
-        namespace: None,
-        log,
+    Launch::new(plan.sabotage.as_deref(), arguments, log)
+}
+
+/// Makes what nsqd lives among, as far as the faults need it.
+fn surround(
+    plan: &Plan,
+    directory: &Path,
+    launch: &mut Launch,
+) -> Result<(Option<Namespace>, Option<Lookupds>), String> {
+    let (mut namespace, mut lookupds) = (None, None);
+    let (mut inside, mut outside) = (LOCALHOST, LOCALHOST);
+    if plan.has(|fault| fault == Fault::Partition) {
+        let made = namespace.insert(Namespace::create()?);
+        (inside, outside) = (made.inside, made.outside);
+        launch.namespace = Some(made.name().to_owned());
     }
+    launch
+        .arguments
+        .extend(["tcp", "http"].map(|name| format!("--{name}-address={inside}:0")));
+    if plan.has(Fault::meets_lookupds) {
+        let started = lookupds.insert(Lookupds::start(outside, directory)?);
+        launch.arguments.extend(started.flags());
+    }
+    if plan.has(|fault| fault == Fault::Clock) {
+        launch.environment.extend(clock(directory));
+    }
+    Ok((namespace, lookupds))
+}
+
+/// A wall clock that a file turns; timers go on as they are.
+fn clock(directory: &Path) -> [(String, OsString); 4] {
+    [
+        ("LD_PRELOAD", FAKETIME.into()),
+        ("FAKETIME_TIMESTAMP_FILE", directory.join(CLOCK_FILE).into()),
+        ("FAKETIME_NO_CACHE", "1".into()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
 }
 
 fn named<'a>(list: &'a Value, key: &str, name: &str) -> Option<&'a Value> {

@@ -7,6 +7,9 @@ use super::index::{Index, Then};
 use super::verdict::{Invariant, Verdict};
 use crate::torture::event::{Event, Key, Stop, What};
 
+/// How long before nsqd has ended its connections may end.
+const STOPPING: u64 = 2_000_000_000;
+
 pub(super) fn check(terms: &Terms, index: &Index, events: &[Event], verdict: &mut Verdict) {
     let mut flow = Flow {
         terms,
@@ -36,7 +39,7 @@ fn repeatable(terms: &Terms, index: &Index, stop_at: u64, stop: Stop) -> u64 {
         .flat_map(|message| message.deliveries.values().flatten());
     let repeatable = deliveries.filter(|delivery| {
         let ended_at = index.connections[&delivery.connection].ended_at;
-        let is_held = ended_at.is_none_or(|at| at >= stop_at);
+        let is_held = ended_at.is_none_or(|at| at + STOPPING >= stop_at);
         delivery.at <= stop_at
             && match delivery.then {
                 Then::Nothing => is_held,

@@ -27,6 +27,8 @@ pub struct Terms {
     /// How old the progress on disk may be, and the unsynced messages of [`Durability::Disk`]: what nsqd promises, and
     /// leeway for a busy machine.
     pub sync_window: u64,
+    /// A batch of so many messages reaches the kernel by one write that a signal does not cut.
+    pub small_batch: u32,
     /// Each topic has one producer and each channel one consumer, and nothing is deferred, requeued or hurt.
     pub ordered: bool,
 }

@@ -4,6 +4,7 @@ use super::Terms;
 use super::index::{Index, Message};
 use super::verdict::{Invariant, Verdict};
 use crate::torture::event::{Outcome, Stop};
+use crate::torture::promises::Durability;
 
 /// How long after its connection broke a batch may have been on the way still.
 const LEEWAY: u64 = 2_000_000_000;
@@ -21,7 +22,7 @@ pub(super) fn check(terms: &Terms, index: &Index, verdict: &mut Verdict) {
     }
     for batch in index.producers.iter().flat_map(|sent| batches(sent)) {
         for channel in 0..terms.channels {
-            atomicity(index, batch, channel, verdict);
+            atomicity(terms, index, batch, channel, verdict);
         }
     }
 }
@@ -46,7 +47,7 @@ fn batches(sent: &[Message]) -> impl Iterator<Item = &[Message]> {
 }
 
 /// A batch that was acknowledged is owed as a whole, and one that was refused may not come: other invariants see to that.
-fn atomicity(index: &Index, batch: &[Message], channel: u16, verdict: &mut Verdict) {
+fn atomicity(terms: &Terms, index: &Index, batch: &[Message], channel: u16, verdict: &mut Verdict) {
     let first = &batch[0];
     let came = batch
         .iter()
@@ -57,8 +58,15 @@ fn atomicity(index: &Index, batch: &[Message], channel: u16, verdict: &mut Verdi
     }
     let end = first.answered_at.saturating_add(LEEWAY);
     let on_the_way = first.published_at..=end;
-    let mut crashes = index.stops.iter().filter(|(_, stop)| *stop != Stop::Clean);
-    if crashes.any(|(at, _)| on_the_way.contains(at)) {
+    let is_small =
+        batch.len() <= terms.small_batch as usize && terms.durability != Durability::Memory;
+    let mut stops = index.stops.iter().filter(|(at, _)| on_the_way.contains(at));
+    let splits = |stop: Stop| match stop {
+        Stop::Clean => false,
+        Stop::Killed => !is_small,
+        Stop::PowerCut => true,
+    };
+    if stops.any(|(_, stop)| splits(*stop)) {
         verdict.figures.batches_split_by_crashes += 1;
         return;
     }

@@ -12,6 +12,7 @@ const TERMS: Terms = Terms {
     channels: 1,
     msg_timeout: 60 * SECOND,
     sync_window: 2 * SECOND,
+    small_batch: 2,
     ordered: false,
 };
 
@@ -567,25 +568,37 @@ fn half_a_batch_without_an_answer_is_seen() {
 }
 
 #[test]
-fn a_batch_on_the_way_at_a_crash_may_be_split() {
+fn a_small_batch_is_not_split_by_a_kill() {
+    split_by(Stop::Killed, 2).bad(Invariant::Atomicity);
+}
+
+#[test]
+fn a_power_cut_may_split_any_batch_and_a_kill_large_ones() {
+    for story in [split_by(Stop::PowerCut, 2), split_by(Stop::Killed, 3)] {
+        story.good();
+        let figures = story.verdict(&TERMS).figures;
+        assert_eq!(figures.batches_split_by_crashes, 1);
+    }
+}
+
+/// Of a batch that was on the way at a crash, one message came.
+fn split_by(stop: Stop, count: u32) -> Story {
     let batch = Batch {
         producer: 0,
         first: 0,
-        count: 2,
+        count,
     };
     let sent = What::Published {
         topic: 0,
         batch,
         delay_ms: 0,
     };
-    let story = story().then(sent).restart(Stop::Killed);
-    let story = story.then(What::Answered {
+    let story = story().then(sent).restart(stop);
+    let unknown = What::Answered {
         batch,
         outcome: Outcome::Unknown,
-    });
-    let story = story.deliver(2, 0, 1).finish(2, 0);
-    story.good();
-    assert_eq!(story.verdict(&TERMS).figures.batches_split_by_crashes, 1);
+    };
+    story.then(unknown).deliver(2, 0, 1).finish(2, 0)
 }
 
 #[test]

@@ -81,6 +81,21 @@ pub(super) fn fail_syncs(world: &mut World, random: &mut Rng) -> Result<(), Give
     resume(world)
 }
 
+/// Watches a nsqd from its first file on: no crash here would show that a name was not synced, as file systems of today bring it to the
+/// disk with the content; others need not.
+pub(super) fn watch_names(world: &mut World) -> Result<(), GivenUp> {
+    world.terminate();
+    world.start_alone()?;
+    let tracer = trace(world, SYNCS, "delay_enter=1")?;
+    world.admit();
+    world.within(2 * WHILE, |_| false);
+    if let Some(path) = tracer.detach().unsynced_name() {
+        let text = format!("{path} was created and synced twice, its directory not once");
+        world.complain(Invariant::Sync, text);
+    }
+    world.progress(20)
+}
+
 /// A read fails once or twice: nothing may be given up for that.
 pub(super) fn fail_reads(world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
     freeze(world, true);

@@ -5,6 +5,7 @@ mod disk;
 mod network;
 mod process;
 mod snapshot;
+mod surroundings;
 mod tracer;
 
 use clap::ValueEnum;
@@ -45,6 +46,8 @@ pub enum Fault {
     Full,
     /// Syncs fail with EIO.
     SyncError,
+    /// None: the names of new files are synced with what is in them.
+    Names,
     /// A read of a file fails with EIO.
     ReadError,
     /// A sync takes half a second.
@@ -57,6 +60,12 @@ pub enum Fault {
     PowerCut,
     /// What a power cut would leave is copied and judged.
     Snapshot,
+    /// The nsqlookupds die and come back.
+    Lookupd,
+    /// Packets between nsqd and the nsqlookupds vanish.
+    Partition,
+    /// The wall clock jumps.
+    Clock,
     /// Channels are paused for a while.
     Hold,
     /// Other topics and channels come, are filled, emptied, paused and deleted.
@@ -74,11 +83,20 @@ impl Fault {
         self == Self::Full
     }
 
+    /// Whether it needs nsqlookupds.
+    pub fn meets_lookupds(self) -> bool {
+        matches!(self, Self::Lookupd | Self::Partition)
+    }
+
     /// What it needs of the machine.
     pub fn requirement(self) -> Option<Requirement> {
         match self {
             Self::PowerCut | Self::Snapshot | Self::Full => Some(Requirement::Mount),
-            Self::SyncError | Self::ReadError | Self::SlowSync => Some(Requirement::Strace),
+            Self::SyncError | Self::Names | Self::ReadError | Self::SlowSync => {
+                Some(Requirement::Strace)
+            }
+            Self::Partition => Some(Requirement::Netns),
+            Self::Clock => Some(Requirement::Faketime),
             _ => None,
         }
     }
@@ -108,11 +126,15 @@ fn act(fault: Fault, world: &mut World, random: &mut Rng) -> Result<(), GivenUp>
         Fault::Trickle => network::trickle(world, random),
         Fault::Full => disk::fill(world),
         Fault::SyncError => disk::fail_syncs(world, random),
+        Fault::Names => disk::watch_names(world),
         Fault::ReadError => disk::fail_reads(world, random),
         Fault::SlowSync => disk::slow_syncs(world),
         Fault::ShortWrite => disk::cut_writes_short(world),
         Fault::PowerCut => disk::cut_power(world),
         Fault::Snapshot => snapshot::take(world),
+        Fault::Lookupd => surroundings::kill_lookupds(world, random),
+        Fault::Partition => surroundings::partition(world, random),
+        Fault::Clock => surroundings::turn_clock(world, random),
         Fault::Hold => admin::hold(world, random),
         Fault::Churn => admin::churn(world, random),
     }
