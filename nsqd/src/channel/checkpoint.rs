@@ -25,6 +25,7 @@ use bytes::{Buf, BufMut, TryGetError};
 use client::wire::ChannelName;
 
 use super::{Entry, Run};
+use crate::log::NUMBER_LIMIT;
 use crate::topic::Durability;
 
 const MAGIC: &[u8; 8] = b"NSQPROG3";
@@ -84,6 +85,9 @@ pub enum ProgressError {
     /// It ends too early.
     #[error("cut short")]
     CutShort(#[from] TryGetError),
+    /// A place in it is in no segment that there can be.
+    #[error("bad place: segment {0}")]
+    Place(u64),
     /// A channel name in it is not one.
     #[error("bad channel name")]
     Name,
@@ -181,7 +185,12 @@ fn put_position(out: &mut Vec<u8>, (segment, index): (u64, u32)) {
 }
 
 fn get_position(input: &mut &[u8]) -> Result<(u64, u32), ProgressError> {
-    Ok((input.try_get_u64()?, input.try_get_u32()?))
+    let (segment, index) = (input.try_get_u64()?, input.try_get_u32()?);
+    if segment < NUMBER_LIMIT {
+        Ok((segment, index))
+    } else {
+        Err(ProgressError::Place(segment))
+    }
 }
 
 fn put_count(out: &mut Vec<u8>, count: usize) {
@@ -293,6 +302,16 @@ mod tests {
         for progress in [progress(), Progress::default()] {
             assert_eq!(Progress::decode(&progress.encode()).unwrap(), progress);
         }
+    }
+
+    #[test]
+    fn a_place_beyond_all_segments_is_damage() {
+        let beyond = Progress {
+            unshown: (u64::MAX, 0),
+            ..progress()
+        };
+        let refused = Progress::decode(&beyond.encode());
+        assert!(matches!(refused, Err(ProgressError::Place(u64::MAX))));
     }
 
     /// Makes earlier bytes of a whole progress file: with this magic, without a level, and with a check that fits.

@@ -221,7 +221,7 @@ impl Directory {
 }
 
 /// Numbers from here on are not ours: a million segments a second would take nine years.
-const NUMBER_LIMIT: u64 = 1 << 48;
+pub(crate) const NUMBER_LIMIT: u64 = 1 << 48;
 
 /// The name of a segment's file: its number, the epoch that its records are checked with, and its lane.
 pub(super) fn segment_name(number: u64, epoch: u64, lane: Lane) -> String {

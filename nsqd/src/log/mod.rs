@@ -46,6 +46,7 @@ use slab::Slab;
 pub use append::{Closed, Stamp};
 pub use bulk::BulkWriter;
 pub use commit::Commit;
+pub(crate) use directory::NUMBER_LIMIT;
 pub use directory::{Care, Directory};
 pub(crate) use file::read_full_at;
 pub use file::{
