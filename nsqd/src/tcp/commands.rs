@@ -72,15 +72,21 @@ impl Session {
                     }
                     self.gathered.finished.push(id);
                 }
-                other => {
+                change @ (Command::Identify { .. }
+                | Command::Auth { .. }
+                | Command::Subscribe { .. }) => {
                     self.flush(gathering.take(), input).await?;
-                    if !self.unsettled.is_empty() && changes_connection(&other) {
+                    if !self.unsettled.is_empty() {
                         // Replies come first: it is decoded again after them.
                         at -= consumed;
                         break Ok(());
                     }
-                    // Boxed, so that a connection which does nothing keeps no room for it.
-                    Box::pin(self.execute(other, at < input.len())).await?;
+                    // Boxed: it is large and rare, and most connections do nothing.
+                    Box::pin(self.change(change, at < input.len())).await?;
+                }
+                other => {
+                    self.flush(gathering.take(), input).await?;
+                    self.execute(other).await?;
                 }
             }
         };
@@ -153,35 +159,31 @@ impl Session {
         Ok(())
     }
 
-    /// Does one command; `more` is whether the client has sent anything behind it already.
-    async fn execute(&mut self, command: Command<'_>, more: bool) -> Result<(), End> {
+    /// Does a command that changes what the connection may do; `more` is whether the client has sent anything behind it
+    /// already.
+    async fn change(&mut self, command: Command<'_>, more: bool) -> Result<(), End> {
         match command {
             Command::Identify { body } => self.identify(body, more).await,
             Command::Auth { secret } => self.authenticate(secret).await,
             Command::Subscribe { topic, channel } => self.subscribe(topic, channel).await,
-            Command::PublishMany { topic, batch } => self.publish_many(topic, batch).await,
-            Command::PublishDeferred { topic, delay, body } => {
-                self.publish_deferred(topic, delay, body).await
-            }
-            Command::Ready { count } => {
-                self.ready(count);
-                Ok(())
-            }
-            Command::Requeue { id, delay } => {
-                self.requeue(id, delay);
-                Ok(())
-            }
-            Command::Touch { id } => {
-                self.touch(id);
-                Ok(())
-            }
-            // PUB and FIN are gathered and done in `flush`.
-            Command::Nop | Command::Publish { .. } | Command::Finish { .. } => Ok(()),
-            Command::Close => {
-                self.close();
-                Ok(())
-            }
+            _ => Ok(()),
         }
+    }
+
+    async fn execute(&mut self, command: Command<'_>) -> Result<(), End> {
+        match command {
+            Command::PublishMany { topic, batch } => self.publish_many(topic, batch).await?,
+            Command::PublishDeferred { topic, delay, body } => {
+                self.publish_deferred(topic, delay, body).await?;
+            }
+            Command::Ready { count } => self.ready(count),
+            Command::Requeue { id, delay } => self.requeue(id, delay),
+            Command::Touch { id } => self.touch(id),
+            Command::Close => self.close(),
+            // PUB and FIN are gathered and done in `flush`, the rest in `change`.
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn identify(&mut self, body: &[u8], more: bool) -> Result<(), End> {
@@ -380,14 +382,6 @@ impl Session {
     fn reply_ok(&mut self) {
         put_response(self.unsettled.sink(&mut self.connection.output), OK);
     }
-}
-
-/// Whether a command changes what the connection is, so that it can't be done before earlier ones are answered.
-fn changes_connection(command: &Command<'_>) -> bool {
-    matches!(
-        command,
-        Command::Identify { .. } | Command::Auth { .. } | Command::Subscribe { .. }
-    )
 }
 
 /// Whether a command is allowed in the layers that there are: with TLS required nothing but IDENTIFY before it, and
