@@ -210,7 +210,7 @@ impl Found {
     fn take(&mut self, seed: u64, body: &[u8]) {
         match body::decode(seed, body) {
             Ok(key) if key.producer == 0 && key.seq < MESSAGES => {
-                *self.times.entry(key.seq).or_default() += 1
+                *self.times.entry(key.seq).or_default() += 1;
             }
             Ok(key) => self.faults.push(format!("{key} was never sent")),
             Err(text) => self.faults.push(text),

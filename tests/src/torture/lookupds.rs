@@ -78,22 +78,25 @@ impl Lookupds {
 
     /// Whether each of them knows all topics of the plan, with one producer and all channels.
     pub fn know_all(&self, plan: &Plan) -> bool {
-        let topics = || 0..plan.topics;
-        self.0
-            .iter()
-            .all(|lookupd| topics().all(|topic| lookupd.knows(topic, plan.channels)))
+        let channels = usize::from(plan.channels);
+        (0..plan.topics).all(|topic| self.know(&format!("t{topic}"), channels))
+    }
+
+    /// Whether each of them knows a topic with one producer and so many channels.
+    pub fn know(&self, topic: &str, channels: usize) -> bool {
+        self.0.iter().all(|lookupd| lookupd.knows(topic, channels))
     }
 }
 
 impl Lookupd {
-    fn knows(&self, topic: u16, channels: u16) -> bool {
-        let answer = try_request(self.http, "GET", &format!("/lookup?topic=t{topic}"), b"");
+    fn knows(&self, topic: &str, channels: usize) -> bool {
+        let answer = try_request(self.http, "GET", &format!("/lookup?topic={topic}"), b"");
         let Ok(answer) = answer else {
             return false;
         };
         let found: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
         let count = |key: &str| found[key].as_array().map_or(0, Vec::len);
-        count("producers") == 1 && count("channels") == usize::from(channels)
+        count("producers") == 1 && count("channels") == channels
     }
 }
 
@@ -101,5 +104,6 @@ fn addresses(tcp: SocketAddr, http: SocketAddr) -> Vec<String> {
     vec![
         format!("--tcp-address={tcp}"),
         format!("--http-address={http}"),
+        format!("--broadcast-address={}", http.ip()),
     ]
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::checker::{self, Figures, Verdict};
 use super::load::Load;
 use super::nemesis;
-use super::plan::Plan;
+use super::plan::{Ground, Plan};
 use super::world::{GivenUp, World};
 
 /// How long the load runs before the first fault.
@@ -120,6 +120,9 @@ fn keep_or_remove(world: World, outcome: &Outcome) {
     if outcome.verdict.is_clean() {
         drop(world);
         outcome.remove();
+        return;
+    }
+    if outcome.plan.ground == Ground::Folder {
         return;
     }
     let kept = outcome.directory.join("kept");

@@ -159,11 +159,11 @@ pub fn try_case(name: &str, seed: u64, base: &Path) -> Result<Sight, String> {
                 outcome.verdict.counts.into_keys().collect()
             }
         };
-        let seen = violated
+        let right = violated
             .iter()
             .find(|invariant| case.expected.contains(invariant));
-        if let Some(seen) = seen {
-            return Ok(Sight::Caught(*seen));
+        if let Some(invariant) = right {
+            return Ok(Sight::Caught(*invariant));
         }
     }
     Ok(Sight::Missed(violated))

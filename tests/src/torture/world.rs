@@ -192,12 +192,11 @@ impl World {
         self.namespace.as_ref().ok_or(GivenUp)
     }
 
-    /// Whether every nsqlookupd knows everything.
-    pub fn is_registered(&self) -> bool {
+    /// Whether every nsqlookupd knows everything, this topic without channels too.
+    pub fn is_registered(&self, topic: &str) -> bool {
         let plan = &self.shared.plan;
-        self.lookupds
-            .as_ref()
-            .is_none_or(|lookupds| lookupds.know_all(plan))
+        let mut lookupds = self.lookupds.iter();
+        lookupds.all(|lookupds| lookupds.know_all(plan) && lookupds.know(topic, 0))
     }
 
     /// What tells nsqd how wrong its wall clock is, of a run that has faults of this.

@@ -69,9 +69,13 @@ impl Flow<'_> {
             What::Delivered {
                 connection,
                 message,
+                attempts,
                 ..
             } => {
                 self.deliver(event.at, connection, message, verdict);
+                if attempts == 1 {
+                    self.order(event.at, connection, message, verdict);
+                }
             }
             What::Finished {
                 connection,
@@ -130,7 +134,6 @@ impl Flow<'_> {
         }
         let place = (it.topic, it.channel);
         self.pause(at, place, message, verdict);
-        self.order(at, it.channel, message, verdict);
     }
 
     fn pause(&self, at: u64, place: (u16, u16), message: Key, verdict: &mut Verdict) {
@@ -150,10 +153,11 @@ impl Flow<'_> {
         }
     }
 
-    fn order(&mut self, at: u64, channel: u16, message: Key, verdict: &mut Verdict) {
-        if !self.terms.ordered {
+    fn order(&mut self, at: u64, connection: u32, message: Key, verdict: &mut Verdict) {
+        let (true, Some(it)) = (self.terms.ordered, self.index.connections.get(&connection)) else {
             return;
-        }
+        };
+        let channel = it.channel;
         let latest = self.latest.insert((message.producer, channel), message.seq);
         if latest.is_some_and(|latest| latest > message.seq) {
             let text = format!("{message} came on c{channel} after a newer one");

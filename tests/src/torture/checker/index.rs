@@ -62,6 +62,7 @@ pub(super) struct Connection {
     pub(super) topic: u16,
     pub(super) channel: u16,
     pub(super) ready: u32,
+    pub(super) began_at: u64,
     pub(super) ended_at: Option<u64>,
     pub(super) frozen_at: Option<u64>,
     /// What FINs and REQs were for, in the order sent, and how many of these preceded each barrier that is not passed yet.
@@ -169,6 +170,7 @@ impl Index {
                     topic,
                     channel,
                     ready,
+                    began_at: at,
                     ..Connection::default()
                 };
                 self.connections.insert(connection, opened);

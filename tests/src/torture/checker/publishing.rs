@@ -58,15 +58,16 @@ fn atomicity(terms: &Terms, index: &Index, batch: &[Message], channel: u16, verd
     }
     let end = first.answered_at.saturating_add(LEEWAY);
     let on_the_way = first.published_at..=end;
-    let is_small =
-        batch.len() <= terms.small_batch as usize && terms.durability != Durability::Memory;
     let mut stops = index.stops.iter().filter(|(at, _)| on_the_way.contains(at));
-    let splits = |stop: Stop| match stop {
+    let is_written = terms.durability != Durability::Memory;
+    let is_small = is_written && batch.len() <= terms.small_batch as usize;
+    let splits = |at: u64, stop: Stop| match stop {
         Stop::Clean => false,
-        Stop::Killed => !is_small,
+        // Whole in memory, a batch may have been given to consumers in part when nsqd died, before any of it was on the disk.
+        Stop::Killed => !is_small || !came_after(index, batch, channel, at),
         Stop::PowerCut => true,
     };
-    if stops.any(|(_, stop)| splits(*stop)) {
+    if stops.any(|(at, stop)| splits(*at, *stop)) {
         verdict.figures.batches_split_by_crashes += 1;
         return;
     }
@@ -81,4 +82,10 @@ fn atomicity(terms: &Terms, index: &Index, batch: &[Message], channel: u16, verd
         first.published_at,
         text,
     );
+}
+
+/// Whether a stop left something of a batch that was given to consumers who came after it.
+fn came_after(index: &Index, batch: &[Message], channel: u16, stop_at: u64) -> bool {
+    let mut deliveries = batch.iter().flat_map(|message| message.deliveries(channel));
+    deliveries.any(|delivery| index.connections[&delivery.connection].began_at > stop_at)
 }

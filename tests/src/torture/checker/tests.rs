@@ -581,8 +581,15 @@ fn a_power_cut_may_split_any_batch_and_a_kill_large_ones() {
     }
 }
 
-/// Of a batch that was on the way at a crash, one message came.
-fn split_by(stop: Stop, count: u32) -> Story {
+#[test]
+fn a_batch_may_be_given_out_in_part_before_a_kill_and_vanish() {
+    let (batch, sent) = batch_on_the_way(2);
+    let story = story().then(sent).deliver(1, 0, 1).restart(Stop::Killed);
+    let outcome = Outcome::Unknown;
+    story.then(What::Answered { batch, outcome }).good();
+}
+
+fn batch_on_the_way(count: u32) -> (Batch, What) {
     let batch = Batch {
         producer: 0,
         first: 0,
@@ -593,12 +600,16 @@ fn split_by(stop: Stop, count: u32) -> Story {
         batch,
         delay_ms: 0,
     };
+    (batch, sent)
+}
+
+/// Of a batch that was on the way at a crash, one message came.
+fn split_by(stop: Stop, count: u32) -> Story {
+    let (batch, sent) = batch_on_the_way(count);
     let story = story().then(sent).restart(stop);
-    let unknown = What::Answered {
-        batch,
-        outcome: Outcome::Unknown,
-    };
-    story.then(unknown).deliver(2, 0, 1).finish(2, 0)
+    let outcome = Outcome::Unknown;
+    let story = story.then(What::Answered { batch, outcome });
+    story.deliver(2, 0, 1).finish(2, 0)
 }
 
 #[test]

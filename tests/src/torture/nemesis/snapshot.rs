@@ -22,9 +22,9 @@ pub(super) fn take(world: &mut World) -> Result<(), GivenUp> {
 /// Copies the disk under the running nsqd, and holds what the copy has against what had happened by then.
 fn judge(world: &World) -> Result<(), String> {
     let history = &world.shared.history;
-    let (began, begin) = (history.len(), Instant::now());
+    let (known, start) = (history.len(), Instant::now());
     let copy = world.volume().snapshot()?;
-    let mut fork = Fork::new(history.events(), began);
+    let mut fork = Fork::new(history.events(), known);
     let data = format!("--data-path={}", data_path(copy.path()).display());
     let mut launch: Launch = world.launch.clone();
     launch.log = world.directory.join("snapshot.log");
@@ -47,9 +47,9 @@ fn judge(world: &World) -> Result<(), String> {
     for topic in 0..plan.topics {
         for channel in 0..plan.channels {
             let names = (format!("t{topic}"), format!("c{channel}"));
-            let connection = fork.connect(topic, channel, begin.elapsed());
+            let connection = fork.connect(topic, channel, start.elapsed());
             let drained = drain((nsqd.tcp, nsqd.http), (&names.0, &names.1), |message| {
-                fork.deliver(plan.seed, connection, message, begin.elapsed());
+                fork.deliver(plan.seed, connection, message, start.elapsed());
             });
             if let Err(reason) = drained {
                 world.complain(Invariant::Liveness, format!("over a snapshot: {reason}"));
@@ -76,12 +76,12 @@ struct Fork {
 
 impl Fork {
     /// Of what was answered while the copy was made nobody knows whether it is in it.
-    fn new(events: Vec<Event>, began: usize) -> Self {
+    fn new(events: Vec<Event>, known: usize) -> Self {
         let happened = events.into_iter().enumerate();
-        let known = happened.filter(|(at, event)| {
-            *at < began || !matches!(event.what, What::Answered { .. } | What::Passed { .. })
+        let kept = happened.filter(|(at, event)| {
+            *at < known || !matches!(event.what, What::Answered { .. } | What::Passed { .. })
         });
-        let mut events: Vec<_> = known
+        let mut events: Vec<_> = kept
             .map(|(_, event)| event)
             .filter(|event| !matches!(event.what, What::Complaint { .. }))
             .collect();
