@@ -195,7 +195,13 @@ fn each_channel_gets_its_own_messages_and_all_get_the_topics() {
     let nsqd_dat = bench.disk.content(&bench.path("nsqd.dat"));
     bench.import().unwrap();
     bench.check("");
-    assert_eq!(bench.disk.content(&bench.path("nsqd.dat")), nsqd_dat);
+    let told = |content: &[u8]| {
+        let mut told: serde_json::Value = serde_json::from_slice(content).unwrap();
+        told.as_object_mut().unwrap().remove("check");
+        told
+    };
+    let now = bench.disk.content(&bench.path("nsqd.dat"));
+    assert_eq!(told(&now), told(&nsqd_dat));
     assert_eq!(
         bench.disk.content(&bench.path("imported-1/nsqd.dat")),
         nsqd_dat

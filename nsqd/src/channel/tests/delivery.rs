@@ -256,6 +256,7 @@ fn a_sample_is_exactly_its_rate_and_the_rest_counts_as_finished() {
         for (id, _) in sample {
             bench.finish(consumer, id).unwrap();
         }
+        bench.log.release_if_idle();
         assert_eq!(bench.log.memory().used(), 0);
     }
 }
@@ -280,5 +281,6 @@ fn a_straggler_does_not_pin_its_segment() {
     bench.requeue(consumer, straggler, Duration::ZERO).unwrap();
     assert_eq!(bench.claim(consumer), [(straggler, 2)]);
     bench.finish(consumer, straggler).unwrap();
+    bench.log.release_if_idle();
     assert_eq!(bench.log.memory().used(), 0);
 }
