@@ -128,6 +128,10 @@ pub enum What {
     Passed { connection: u32 },
     /// A fault begins, or ends.
     Fault { fault: Fault, active: bool },
+    /// The power is about to be cut. An answer that comes from now on would never have come: the machine is dead. It may
+    /// be a lie, too: while a file system is shut down, `fdatasync` succeeds now and then for bytes that are gone
+    /// afterwards (in 7 of 60 tries on XFS and 5 of 60 on ext4, by a program of ten lines).
+    Cutting,
     /// nsqd has ended.
     Down { stop: Stop },
     /// nsqd listens again.
@@ -164,7 +168,11 @@ impl What {
     pub fn is_general(&self) -> bool {
         matches!(
             self,
-            Self::Fault { .. } | Self::Down { .. } | Self::Up | Self::Complaint { .. }
+            Self::Fault { .. }
+                | Self::Cutting
+                | Self::Down { .. }
+                | Self::Up
+                | Self::Complaint { .. }
         )
     }
 }

@@ -170,6 +170,7 @@ impl World {
 
     /// Cuts the power under nsqd, kills it, and has the power come back.
     pub fn cut_power(&mut self) -> Result<(), GivenUp> {
+        self.record(What::Cutting);
         let cut = self.volume.cut_power();
         self.proxy.set_target(None);
         if let Some(nsqd) = self.nsqd.take() {

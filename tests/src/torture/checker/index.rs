@@ -89,6 +89,8 @@ pub(super) struct Index {
     pub(super) faults: Vec<(u64, u64)>,
     /// Deliveries of what was not published by then.
     pub(super) phantoms: Vec<(u64, Key)>,
+    /// The power is being cut, and nsqd is not back.
+    is_cut: bool,
     /// By connection and message id, which message came so.
     came: HashMap<(u32, u64), Key>,
 }
@@ -154,6 +156,11 @@ impl Index {
                 delay_ms,
             } => self.publish(at, topic, batch, delay_ms),
             What::Answered { batch, outcome } => {
+                let outcome = if self.is_cut && outcome == Outcome::Accepted {
+                    Outcome::Unknown
+                } else {
+                    outcome
+                };
                 for key in batch.keys() {
                     if let Some(message) = self.message_mut(key) {
                         (message.outcome, message.answered_at) = (outcome, at);
@@ -221,6 +228,8 @@ impl Index {
             What::Passed { connection } => self.pass(connection),
             What::Disconnected { connection } => self.on(connection, |it| it.ended_at = Some(at)),
             What::Frozen { connection } => self.on(connection, |it| it.frozen_at = Some(at)),
+            What::Cutting => self.is_cut = true,
+            What::Up => self.is_cut = false,
             What::Down { stop } => self.stops.push((at, stop)),
             _ => {}
         }

@@ -124,7 +124,8 @@ impl Checked<'_> {
         let here = self.index.connections.values().filter(|connection| {
             connection.topic == message.topic && connection.channel == channel
         });
-        let ended = |at: Option<u64>| at.is_some_and(|at| at >= from && at <= to + LEEWAY);
+        let seen_by = self.seen_by(to);
+        let ended = |at: Option<u64>| at.is_some_and(|at| at >= from && at <= seen_by);
         self.index.stops.iter().any(|(at, _)| ended(Some(*at)))
             || here
                 .into_iter()
@@ -149,10 +150,18 @@ impl Checked<'_> {
         self.index.stops.iter().filter(between)
     }
 
+    /// When at the latest a consumer sees the end of a connection that nsqd has ended by this time: what is wrong may hide it.
+    fn seen_by(&self, at: u64) -> u64 {
+        let faults = self.index.faults.iter();
+        let active = faults.filter(|(began, ended)| *began <= at && at <= *ended);
+        let until = active.map(|(_, ended)| *ended).max().unwrap_or(at);
+        until.saturating_add(LEEWAY)
+    }
+
     /// Whether the connection that held a message was gone when it came again.
     fn holder_ended(&self, before: &Delivery, now: &Delivery) -> bool {
         let ended_at = self.index.connections[&before.connection].ended_at;
-        before.connection != now.connection && ended_at.is_some_and(|at| at <= now.at + LEEWAY)
+        before.connection != now.connection && ended_at.is_some_and(|at| at <= self.seen_by(now.at))
     }
 
     fn cause(&mut self, message: &Message, channel: u16, before: &Delivery, now: &Delivery) {

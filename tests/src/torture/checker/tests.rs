@@ -257,6 +257,14 @@ fn what_has_no_answer_may_come_or_not() {
     story().publish(0, 1, 0, Outcome::Unknown).done(0).good();
 }
 
+#[test]
+fn what_is_answered_while_the_power_goes_counts_for_nothing() {
+    let fsync = at_level(Durability::Fsync);
+    let cut = story().then(What::Cutting).sent(0).restart(Stop::PowerCut);
+    cut.is_good(&fsync);
+    cut.sent(1).breaks(&fsync, Invariant::Loss);
+}
+
 // Phantom, corruption, identity.
 
 #[test]
@@ -368,6 +376,22 @@ fn the_end_of_another_connection_is_no_cause() {
         .deliver(1, 0, 2)
         .finish(1, 0)
         .bad(Invariant::Duplicate);
+}
+
+#[test]
+fn the_end_of_a_connection_may_be_hidden_by_a_fault() {
+    let hidden = |active| What::Fault {
+        fault: Fault::HalfOpen,
+        active,
+    };
+    let story = story()
+        .connect(2)
+        .sent(0)
+        .deliver(1, 0, 1)
+        .then(hidden(true));
+    let story = story.deliver(2, 0, 2).finish(2, 0).wait(5_000);
+    story.clone().then(hidden(false)).disconnect(1).good();
+    story.then(hidden(false)).bad(Invariant::Duplicate);
 }
 
 #[test]
