@@ -128,6 +128,9 @@ impl Link {
             while self.is_silent.load(Ordering::Acquire) && !self.is_reset.load(Ordering::Acquire) {
                 thread::sleep(TRICKLE_PAUSE);
             }
+            if self.is_reset.load(Ordering::Acquire) {
+                break;
+            }
             let passing = self.take(count);
             if to.write_all(&buffer[..passing]).is_err() || passing < count {
                 break;

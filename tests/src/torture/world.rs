@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::accounts::Count;
 use super::checker::Invariant;
 use super::event::{Stop, What};
 use super::history::History;
@@ -31,6 +32,7 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_secs(10);
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const CLOCK_FILE: &str = "clock";
+
 /// An end of a run that has no sense to go on: what is wrong is written down.
 #[derive(Debug)]
 pub struct GivenUp;
@@ -56,7 +58,6 @@ pub struct World {
     lookupds: Option<Lookupds>,
     namespace: Option<Namespace>,
     volume: Volume,
-    faults: Vec<Fault>,
 }
 
 impl World {
@@ -83,7 +84,6 @@ impl World {
             lookupds,
             namespace,
             volume,
-            faults: Vec::new(),
         };
         world
             .start()
@@ -231,60 +231,28 @@ impl World {
 
     /// Waits until all channels are empty; what remains when nothing moves any more is written down.
     pub fn await_empty(&mut self) -> Result<(), GivenUp> {
-        let mut last = (Vec::new(), Instant::now());
+        let stall_max = STALL_MAX + Duration::from_millis(self.shared.plan.msg_timeout_ms);
+        let mut last = (Vec::new(), self.shared.finished());
+        let mut moved_at = Instant::now();
         loop {
             self.nsqd()?;
-            let counts = self.counts();
-            let is_empty =
-                |counts: &[(u16, u16, [u64; 3])]| counts.iter().all(|(.., it)| *it == [0; 3]);
-            let is_over = last.1.elapsed() > STALL_MAX + self.timeout();
-            if counts.as_ref().is_ok_and(|counts| is_empty(counts)) || is_over {
-                self.count(counts.unwrap_or_default());
+            let stats = self.get("/stats?format=json");
+            let counts = stats.and_then(|stats| Count::all(&stats, &self.shared.plan));
+            // What can't be told now is told next time.
+            let counts = counts.unwrap_or_default();
+            let is_empty = !counts.is_empty() && counts.iter().all(Count::is_empty);
+            if is_empty || moved_at.elapsed() > stall_max {
+                for count in counts {
+                    self.record(count.event());
+                }
                 return Ok(());
             }
-            let state = (counts.unwrap_or_default(), self.shared.finished());
-            if state != last.0.first().cloned().unwrap_or_default() {
-                last = (vec![state], Instant::now());
+            let now = (counts, self.shared.finished());
+            if now != last {
+                (last, moved_at) = (now, Instant::now());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    fn timeout(&self) -> Duration {
-        Duration::from_millis(self.shared.plan.msg_timeout_ms)
-    }
-
-    fn count(&self, counts: Vec<(u16, u16, [u64; 3])>) {
-        for (topic, channel, [depth, in_flight, deferred]) in counts {
-            let counted = What::Counted {
-                topic,
-                channel,
-                depth,
-                in_flight,
-                deferred,
-            };
-            self.record(counted);
-        }
-    }
-
-    /// By topic and channel: depth, in flight, deferred.
-    fn counts(&self) -> Result<Vec<(u16, u16, [u64; 3])>, String> {
-        let stats = self.get("/stats?format=json")?;
-        let plan = &self.shared.plan;
-        let mut counts = Vec::new();
-        for topic in 0..plan.topics {
-            let found = named(&stats["topics"], "topic_name", &format!("t{topic}"));
-            for channel in 0..plan.channels {
-                let name = format!("c{channel}");
-                let found = found.map(|it| &it["channels"]);
-                let found = found.and_then(|channels| named(channels, "channel_name", &name));
-                let found = found.ok_or_else(|| format!("t{topic}:{name} is gone"))?;
-                let number = |key: &str| found[key].as_u64().unwrap_or(u64::MAX);
-                let figures = ["depth", "in_flight_count", "deferred_count"].map(number);
-                counts.push((topic, channel, figures));
-            }
-        }
-        Ok(counts)
     }
 
     /// HTTP GET of nsqd, which must answer with JSON.
@@ -311,8 +279,7 @@ impl World {
     }
 
     /// A fault begins; until [`World::heal`] the checker is lenient where it must be.
-    pub fn begin(&mut self, fault: Fault) {
-        self.faults.push(fault);
+    pub fn begin(&self, fault: Fault) {
         self.record(What::Fault {
             fault,
             active: true,
@@ -320,8 +287,7 @@ impl World {
     }
 
     /// A fault ends.
-    pub fn heal(&mut self, fault: Fault) {
-        self.faults.retain(|active| *active != fault);
+    pub fn heal(&self, fault: Fault) {
         self.record(What::Fault {
             fault,
             active: false,
@@ -422,10 +388,6 @@ fn clock(directory: &Path) -> [(String, OsString); 4] {
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
-}
-
-fn named<'a>(list: &'a Value, key: &str, name: &str) -> Option<&'a Value> {
-    list.as_array()?.iter().find(|entry| entry[key] == name)
 }
 
 /// All files below a folder.
