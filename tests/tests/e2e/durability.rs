@@ -1,296 +1,240 @@
-//! A clean stop and a start lose nothing, at any level of durability.
+//! Topics that promise more than memory: what was answered is there after kill -9, at the level that each topic has.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::net::SocketAddr;
+use std::thread::{self, JoinHandle};
 
-use serde_json::json;
+use nsqd::channel::checkpoint::Progress;
 use tests::daemon::Nsqd;
 use tests::wait;
-use tests::wire::{Message, Peer};
+use tests::wire::{Frame, Peer, batch, with_body};
 
-#[test]
-fn waiting_in_flight_and_finished_messages_are_where_they_were() {
-    let mut nsqd = Nsqd::start(&[]);
-    let mut consumer = nsqd.consumer("t", "c");
-    let _idle = nsqd.consumer("t", "idle");
-    nsqd.peer().publish_many("t", &["a", "b", "c", "d", "e"]);
-    consumer.ready(1);
-    let first = consumer.message();
-    consumer.requeue(&first, 0);
-    consumer.ready(3);
-    let held = consumer.messages(3);
-    consumer.ready(0);
-    consumer.finish(&held[1]);
-    nsqd.await_channel("t", "c", "in_flight_count", 2);
-    nsqd.restart();
-    assert_eq!(nsqd.channel("t", "c")["depth"], 4);
-    assert_eq!(nsqd.channel("t", "c")["in_flight_count"], 0);
-    assert_eq!(nsqd.channel("t", "idle")["depth"], 5);
-
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(10);
-    let mut left: Vec<(String, u16)> = consumer.consume(4).iter().map(seen).collect();
-    left.sort();
-    // "b" and "d" were in flight, "a" had been requeued, nobody had seen "e" yet.
-    let expected = [("a", 2), ("b", 2), ("d", 2), ("e", 1)];
-    assert_eq!(
-        left,
-        expected.map(|(body, attempts)| (body.to_owned(), attempts))
-    );
-    consumer.expect_nothing();
-}
-
-fn seen(message: &Message) -> (String, u16) {
-    (message.text().to_owned(), message.attempts)
-}
-
-#[test]
-fn messages_keep_id_and_timestamp() {
-    let mut nsqd = Nsqd::start(&[]);
-    nsqd.publish("t", "m");
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(1);
-    let before = consumer.message();
-    nsqd.restart();
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(1);
-    let after = consumer.message();
-    assert_eq!(
-        after,
-        Message {
-            attempts: 2,
-            ..before
-        }
-    );
-}
-
-#[test]
-fn a_finished_message_never_comes_back() {
-    let mut nsqd = Nsqd::start(&[]);
-    nsqd.peer().publish_many("t", &vec!["m"; 1000]);
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(1000);
-    let held = consumer.messages(1000);
-    // Every second one, so that what is finished is no single run.
-    let (odd, even): (Vec<_>, Vec<_>) = held.into_iter().enumerate().partition(|(i, _)| i % 2 == 1);
-    let finished: Vec<_> = odd.into_iter().map(|(_, message)| message).collect();
-    consumer.finish_all(&finished);
-    nsqd.await_channel("t", "c", "in_flight_count", 500);
-    nsqd.restart();
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(2500);
-    let left: BTreeSet<_> = consumer
-        .consume(500)
-        .into_iter()
-        .map(|message| message.id)
-        .collect();
-    assert_eq!(
-        left,
-        even.into_iter().map(|(_, message)| message.id).collect()
-    );
-    consumer.expect_nothing();
-}
-
-#[test]
-fn deferred_messages_keep_their_due_time() {
-    let mut nsqd = Nsqd::start(&[]);
-    let mut consumer = nsqd.consumer("t", "c");
-    let start = Instant::now();
-    nsqd.peer().publish_deferred("t", 3000, "deferred");
-    nsqd.publish("t", "requeued");
-    consumer.ready(1);
-    let message = consumer.message();
-    let requeued = Instant::now();
-    consumer.requeue(&message, 3000);
-    nsqd.await_channel("t", "c", "deferred_count", 2);
-    nsqd.restart();
-    assert_eq!(nsqd.channel("t", "c")["deferred_count"], 2);
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(2);
-    let almost = Duration::from_millis(2950);
-    let first = consumer.message();
-    assert_eq!((first.text(), first.attempts), ("deferred", 1));
-    assert!(start.elapsed() >= almost, "{:?}", start.elapsed());
-    let second = consumer.message();
-    assert_eq!((second.text(), second.attempts), ("requeued", 2));
-    assert!(requeued.elapsed() >= almost, "{:?}", requeued.elapsed());
-    assert!(
-        start.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        start.elapsed()
-    );
-}
-
-#[test]
-fn a_deferred_message_that_fell_due_meanwhile_comes_at_once() {
-    let mut nsqd = Nsqd::start(&[]);
-    let _consumer = nsqd.consumer("t", "c");
-    let start = Instant::now();
-    nsqd.peer().publish_deferred("t", 300, "m");
-    assert!(nsqd.terminate().success());
-    wait::until("the message is due", || {
-        start.elapsed() > Duration::from_millis(300)
+/// Producers of single messages, many, and deferred ones, each until its connection ends.
+fn start_producers(to: SocketAddr, topic: &'static str, round: usize) -> Vec<JoinHandle<Answered>> {
+    let producers = (0..6).map(|number| {
+        thread::spawn(move || {
+            let mut answered = Answered::new();
+            let mut peer = Peer::connect(to);
+            for count in 0.. {
+                let body = format!("{round}-{number}-{count}");
+                let (bytes, bodies) = command(topic, number, &body);
+                peer.send(bytes);
+                match peer.frame_within(wait::PATIENCE) {
+                    Ok(Frame::Response(ok)) if ok == "OK" => answered.extend(bodies),
+                    Ok(Frame::Response(_)) => unreachable!("no heartbeat is due"),
+                    _ => break,
+                }
+            }
+            answered
+        })
     });
-    nsqd.restart();
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(1);
-    assert_eq!(consumer.message().text(), "m");
+    producers.collect()
 }
 
-#[test]
-fn a_topic_without_channels_keeps_its_backlog() {
-    let mut nsqd = Nsqd::start(&[]);
-    nsqd.peer().publish_many("t", &["a", "b", "c"]);
-    nsqd.restart();
-    assert_eq!(nsqd.topic("t")["depth"], 3);
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(3);
-    let bodies: Vec<_> = consumer
-        .consume(3)
-        .iter()
-        .map(|m| m.text().to_owned())
-        .collect();
-    assert_eq!(bodies, ["a", "b", "c"]);
-}
+type Answered = BTreeSet<String>;
 
-#[test]
-fn paused_stays_paused() {
-    let mut nsqd = Nsqd::start(&[]);
-    for topic in ["paused", "running"] {
-        nsqd.act(&format!("/topic/create?topic={topic}"));
-        nsqd.act(&format!("/channel/create?topic={topic}&channel=paused"));
-        nsqd.act(&format!("/channel/create?topic={topic}&channel=running"));
-        nsqd.act(&format!("/channel/pause?topic={topic}&channel=paused"));
+fn command(topic: &str, producer: usize, body: &str) -> (Vec<u8>, Vec<String>) {
+    match producer % 3 {
+        0 => (
+            with_body(&format!("PUB {topic}"), body),
+            vec![body.to_owned()],
+        ),
+        1 => {
+            let bodies: Vec<_> = ["a", "b", "c"].map(|part| format!("{body}{part}")).into();
+            (with_body(&format!("MPUB {topic}"), batch(&bodies)), bodies)
+        }
+        _ => (
+            with_body(&format!("DPUB {topic} 100"), body),
+            vec![body.to_owned()],
+        ),
     }
-    nsqd.act("/topic/pause?topic=paused");
-    nsqd.publish("paused", "m");
-    // Pausing is on disk before it is answered, so even a crash keeps it.
+}
+
+/// Consumes until all of `owed` has come; others may come too.
+fn drain(nsqd: &Nsqd, topic: &str, mut owed: Answered) {
+    let mut consumer = nsqd.consumer(topic, "c");
+    consumer.ready(500);
+    while !owed.is_empty() {
+        let message = consumer.message();
+        consumer.finish(&message);
+        owed.remove(message.text());
+    }
+}
+
+#[track_caller]
+fn check_kills(flags: &[&str], topic: &'static str) {
+    let mut nsqd = Nsqd::start(flags);
+    drop(nsqd.consumer(topic, "c"));
+    let mut owed = Answered::new();
+    for round in 1..=3 {
+        let producers = start_producers(nsqd.tcp(), topic, round);
+        wait::until("they publish", || {
+            nsqd.topic(topic)["message_count"].as_u64() > Some(100)
+        });
+        nsqd.kill();
+        for producer in producers {
+            owed.extend(producer.join().unwrap());
+        }
+        nsqd.restart();
+    }
+    assert!(owed.len() > 100, "only {} were answered", owed.len());
+    drain(&nsqd, topic, owed);
+}
+
+#[test]
+fn at_disk_kill_9_loses_nothing_that_was_answered() {
+    check_kills(&["--durability=disk"], "t");
+}
+
+#[test]
+fn at_fsync_kill_9_loses_nothing_that_was_answered() {
+    check_kills(&["--durability=fsync", "--mem-queue-size=50"], "t");
+}
+
+#[test]
+fn a_level_that_is_raised_at_run_time_holds_from_then_on() {
+    let mut nsqd = Nsqd::start(&[]);
+    drop(nsqd.consumer("t", "c"));
+    nsqd.publish("t", "before");
+    nsqd.act("/topic/create?topic=t&durability=disk");
+    nsqd.publish("t", "after");
     nsqd.kill();
     nsqd.restart();
-    for topic in ["paused", "running"] {
-        assert_eq!(nsqd.topic(topic)["paused"], topic == "paused");
-        assert_eq!(nsqd.channel(topic, "paused")["paused"], true);
-        assert_eq!(nsqd.channel(topic, "running")["paused"], false);
-    }
+    drain(&nsqd, "t", ["before", "after"].map(String::from).into());
 }
 
 #[test]
-fn deleted_and_emptied_stay_so() {
-    let mut nsqd = Nsqd::start(&["--mem-queue-size=0"]);
-    for topic in ["deleted", "emptied"] {
-        let _consumer = nsqd.consumer(topic, "c");
-        nsqd.peer().publish_many(topic, &["a", "b"]);
-        nsqd.await_channel(topic, "c", "depth", 2);
+fn levels_are_told_changed_and_kept() {
+    let mut nsqd = Nsqd::start(&["--durability=disk"]);
+    for (query, level) in [
+        ("", "disk"),
+        ("&durability=fsync", "fsync"),
+        ("", "fsync"),
+        ("&durability=memory", "memory"),
+        ("&durability=default", "disk"),
+        ("&durability=fsync", "fsync"),
+    ] {
+        nsqd.act(&format!("/topic/create?topic=t{query}"));
+        assert_eq!(nsqd.topic("t")["durability"], level, "after {query:?}");
     }
-    nsqd.act("/topic/delete?topic=deleted");
-    nsqd.act("/channel/empty?topic=emptied&channel=c");
+    nsqd.act("/topic/create?topic=plain");
     nsqd.restart();
-    assert!(nsqd.topic("deleted").is_null());
-    assert_eq!(nsqd.channel("emptied", "c")["depth"], 0);
-    nsqd.publish("deleted", "new");
-    let mut consumer = nsqd.consumer("deleted", "c");
-    consumer.ready(2);
-    assert_eq!(consumer.message().text(), "new");
-    consumer.expect_nothing();
+    assert_eq!(nsqd.topic("t")["durability"], "fsync");
+    assert_eq!(nsqd.topic("plain")["durability"], "disk");
+
+    assert!(nsqd.terminate().success());
+    let data = nsqd.into_data();
+    fs::remove_file(data.path().join("nsqd.dat")).unwrap();
+    let nsqd = Nsqd::start_in(data, &[]);
+    assert_eq!(nsqd.topic("t")["durability"], "fsync");
 }
 
 #[test]
-fn a_backlog_far_above_the_memory_limit_comes_back_in_order() {
-    let mut nsqd = Nsqd::start(&["--mem-queue-size=100"]);
-    let _consumer = nsqd.consumer("t", "c");
-    let mut producer = nsqd.peer();
-    let filler = "x".repeat(2000);
-    for batch in 0..50 {
-        let bodies: Vec<_> = (0..100)
-            .map(|i| format!("{:05} {filler}", batch * 100 + i))
-            .collect();
-        producer.publish_many("t", &bodies);
-    }
-    wait::until("most of the backlog is on disk only", || {
-        nsqd.channel("t", "c")["backend_depth"].as_u64() >= Some(4000)
-    });
-    nsqd.restart();
-    assert_eq!(nsqd.channel("t", "c")["depth"], 5000);
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(100);
-    for (number, message) in consumer.consume(5000).iter().enumerate() {
-        let (prefix, rest) = message.text().split_once(' ').unwrap();
+fn what_is_no_level_is_refused_and_changes_nothing() {
+    let nsqd = Nsqd::start(&[]);
+    let refused = |query: &str| {
+        let answer = nsqd.post(&format!("/topic/create?{query}"), "");
+        let expected = r#"{"message":"INVALID_ARG_DURABILITY"}"#;
         assert_eq!(
-            (prefix, rest.len()),
-            (format!("{number:05}").as_str(), 2000)
+            (answer.status, answer.body.as_str()),
+            (400, expected),
+            "{query}"
         );
+    };
+    for level in ["", "Fsync", "replicated", "1"] {
+        refused(&format!("topic=t&durability={level}"));
     }
-    consumer.expect_nothing();
+    assert!(nsqd.topic("t").is_null());
+    refused("topic=e%23ephemeral&durability=fsync");
+    nsqd.act("/topic/create?topic=e%23ephemeral&durability=memory");
+    assert_eq!(nsqd.topic("e#ephemeral")["durability"], "memory");
 }
 
 #[test]
-fn restarts_without_consumers_change_nothing() {
-    let mut nsqd = Nsqd::start(&["--mem-queue-size=10"]);
-    let _consumer = nsqd.consumer("t", "c");
-    let mut producer = nsqd.peer();
-    producer.publish_many("t", &vec!["m"; 500]);
-    producer.publish_deferred("t", 3_600_000, "late");
-    for _ in 0..4 {
-        nsqd.restart();
-        let channel = nsqd.channel("t", "c");
-        assert_eq!(
-            (&channel["depth"], &channel["deferred_count"]),
-            (&json!(500), &json!(1))
-        );
+fn replies_keep_the_order_of_commands_whatever_the_level_of_their_topics() {
+    let nsqd = Nsqd::start(&[]);
+    nsqd.act("/topic/create?topic=safe&durability=fsync");
+    nsqd.act("/topic/create?topic=safer&durability=fsync");
+    let mut peer = nsqd.peer();
+    let mut commands = Vec::new();
+    for topic in ["safe", "fast", "safer", "safe"] {
+        commands.extend(with_body(&format!("PUB {topic}"), "m"));
     }
-}
-
-#[test]
-fn any_history_of_answers_survives_any_number_of_restarts() {
-    let mut random =
-        tests::random::seeded("any_history_of_answers_survives_any_number_of_restarts");
-    let mut nsqd = Nsqd::start(&["--mem-queue-size=50"]);
-    let mut owed = BTreeSet::new();
-    let mut published = 0;
+    commands.extend(b"SUB fast c\n");
+    commands.extend(with_body("DPUB safe 50", "m"));
+    commands.extend(b"FIN 0123456789abcdef\n");
+    commands.extend(with_body("MPUB safer", batch(&["a", "b"])));
+    commands.extend(b"CLS\n");
+    commands.extend(with_body("PUB safe", "last"));
+    commands.extend(b"NONSENSE\n");
+    peer.send(&commands);
     for _ in 0..6 {
-        let mut consumer = nsqd.consumer("t", "c");
-        let bodies: Vec<_> = (published..published + 200)
-            .map(|n| n.to_string())
-            .collect();
-        published += bodies.len();
-        nsqd.peer().publish_many("t", &bodies);
-        owed.extend(bodies);
-        answer_at_random(&mut consumer, &mut random, &mut owed);
-        drop(consumer);
-        nsqd.restart();
+        peer.expect_ok();
     }
-    let mut consumer = nsqd.consumer("t", "c");
-    consumer.ready(2500);
-    let left = consumer.consume(owed.len());
-    assert_eq!(
-        left.iter()
-            .map(|m| m.text().to_owned())
-            .collect::<BTreeSet<_>>(),
-        owed
-    );
-    consumer.expect_nothing();
+    assert!(peer.error().starts_with("E_FIN_FAILED"));
+    peer.expect_ok();
+    assert_eq!(peer.response(), "CLOSE_WAIT");
+    peer.expect_ok();
+    assert_eq!(peer.error(), "E_INVALID invalid command NONSENSE");
+    peer.expect_closed();
+    assert_eq!(nsqd.topic("safe")["message_count"], 4);
 }
 
-/// Takes some messages and finishes, requeues or keeps each; finished ones are no longer owed.
-fn answer_at_random(consumer: &mut Peer, random: &mut fastrand::Rng, owed: &mut BTreeSet<String>) {
-    let count = random.usize(1..owed.len().min(300));
-    consumer.ready(count as u64);
-    let taken = consumer.messages(count);
+#[test]
+fn a_producer_that_sends_no_more_is_answered_all_the_same() {
+    let nsqd = Nsqd::start(&["--durability=fsync"]);
+    let mut peer = nsqd.peer();
+    peer.send(with_body("PUB t", "m"));
+    peer.end_sending();
+    peer.expect_ok();
+    peer.expect_closed();
+}
+
+#[test]
+fn a_channel_starts_where_it_was_created_even_after_kill_9() {
+    let mut nsqd = Nsqd::start(&[
+        "--durability=disk",
+        "--checkpoint-interval=1h",
+        "--sync-timeout=1h",
+    ]);
+    nsqd.act("/topic/create?topic=t");
+    nsqd.act("/channel/create?topic=t&channel=c");
+    nsqd.publish("t", "before");
+    nsqd.act("/channel/create?topic=t&channel=later");
+    nsqd.publish("t", "after");
+    nsqd.kill();
+    nsqd.restart();
+    assert_eq!(nsqd.channel("t", "later")["depth"], 1);
+    assert_eq!(nsqd.channel("t", "c")["depth"], 2);
+}
+
+#[test]
+fn progress_is_on_disk_within_the_checkpoint_interval() {
+    let mut nsqd = Nsqd::start(&["--durability=disk", "--checkpoint-interval=100ms"]);
+    let mut consumer = nsqd.consumer("t", "c");
+    nsqd.peer().publish_many("t", &["a", "b", "c"]);
+    consumer.ready(3);
+    let taken = consumer.messages(3);
     consumer.ready(0);
-    for message in taken {
-        assert!(
-            owed.contains(message.text()),
-            "{} came after it was finished",
-            message.text()
-        );
-        match random.u8(0..4) {
-            0 => {}
-            1 => consumer.requeue(&message, random.u64(0..200)),
-            _ => {
-                consumer.finish(&message);
-                owed.remove(message.text());
-            }
-        }
-    }
-    consumer.expect_nothing();
+    consumer.finish(&taken[0]);
+    consumer.requeue(&taken[1], 3_600_000);
+    nsqd.await_channel("t", "c", "in_flight_count", 1);
+    let path = nsqd.data_path().join("topics/t-t/progress.dat");
+    wait::until("a checkpoint tells of the requeued message", || {
+        let progress = fs::read(&path).ok();
+        let progress = progress.and_then(|bytes| Progress::decode(&bytes).ok());
+        progress.is_some_and(|progress| progress.channels[0].deferred.len() == 1)
+    });
+    nsqd.kill();
+    nsqd.restart();
+    let channel = nsqd.channel("t", "c");
+    assert_eq!(
+        (&channel["depth"], &channel["deferred_count"]),
+        (&1.into(), &1.into())
+    );
+    let mut consumer = nsqd.consumer("t", "c");
+    consumer.ready(3);
+    let again = consumer.message();
+    assert_eq!((again.text(), again.attempts), ("c", 2));
 }
