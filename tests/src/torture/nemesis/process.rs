@@ -99,16 +99,16 @@ pub(super) fn pause(world: &mut World, random: &mut Rng) -> Result<(), GivenUp> 
 
 /// No connection can be accepted and no file opened; those who are connected go on.
 pub(super) fn exhaust_descriptors(world: &mut World) -> Result<(), GivenUp> {
-    let limit = |current| Rlimit {
-        current: Some(current),
-        maximum: getrlimit(Resource::Nofile).maximum,
-    };
     let pid = world.nsqd()?.pid();
     let open = crate::process::open_files(pid.as_raw_nonzero().get().unsigned_abs());
-    let limited = prlimit(Some(pid), Resource::Nofile, limit(open as u64));
-    if let Err(error) = limited {
-        return Err(world.give_up(Invariant::Conduct, format!("the harness: prlimit: {error}")));
-    }
+    let few = Rlimit {
+        current: Some(open as u64),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    let before = prlimit(Some(pid), Resource::Nofile, few);
+    let before = before.map_err(|error| {
+        world.give_up(Invariant::Conduct, format!("the harness: prlimit: {error}"))
+    })?;
     let end = Instant::now() + Duration::from_millis(500);
     while Instant::now() < end {
         let knock = std::net::TcpStream::connect(world.nsqd()?.tcp);
@@ -116,6 +116,6 @@ pub(super) fn exhaust_descriptors(world: &mut World) -> Result<(), GivenUp> {
         drop(knock);
     }
     // It may have ended meanwhile, which is noticed anyhow.
-    let _ = prlimit(Some(pid), Resource::Nofile, limit(20_000));
+    let _ = prlimit(Some(pid), Resource::Nofile, before);
     world.progress(50)
 }
