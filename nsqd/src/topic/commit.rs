@@ -13,8 +13,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use super::{PublishError, Topic};
@@ -23,6 +24,11 @@ use crate::sabotage::{Fault, is_on};
 
 /// Commits that are under way at the same time in a process: each has a thread, which a slow disk holds.
 pub const COMMITS_MAX: usize = 64;
+/// Commits that a topic makes before it is another's turn.
+const COMMITS_IN_A_ROW: usize = 64;
+/// How long the thread that commits waits for the next ones who want it: those whom it has just answered. Handing over to
+/// a thread costs about as much as a sync on a fast disk.
+const LINGER: Duration = Duration::from_millis(1);
 
 /// What was appended, and where it is to be before it is answered with OK; see [`Topic::settled`].
 #[must_use = "it may be answered when it is settled"]
@@ -48,6 +54,8 @@ impl Unsettled {
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     wanted: Mutex<Wanted>,
+    /// Rung when more is wanted.
+    more: Condvar,
     reached: watch::Sender<Reached>,
     made: AtomicU64,
 }
@@ -64,7 +72,7 @@ struct Wanted {
     /// Messages that the kernel is to have, and those to be on stable storage.
     written: u64,
     synced: u64,
-    /// A task sees to it.
+    /// A task sees to it, and looks again when `more` is rung.
     working: bool,
 }
 
@@ -114,40 +122,68 @@ impl Topic {
             &mut wanted.written
         };
         *messages = unsettled.messages.max(*messages);
-        if !std::mem::replace(&mut wanted.working, true) {
+        if std::mem::replace(&mut wanted.working, true) {
+            self.commits.more.notify_one();
+        } else {
             tokio::spawn(Arc::clone(self).commit_all());
         }
     }
 
     /// Commits until nobody waits for more.
     async fn commit_all(self: Arc<Self>) {
-        let turns = Arc::clone(&self.shared.commit_turns);
-        while let Some(synced) = self.next_commit() {
-            let _turn = turns.acquire().await.expect("turns are never closed");
+        let mut is_wanted = true;
+        while is_wanted {
+            let turn = self.shared.commit_turns.acquire().await;
+            let _turn = turn.expect("turns are never closed");
             let topic = Arc::clone(&self);
-            let committed = tokio::task::spawn_blocking(move || topic.commit(synced)).await;
-            if let Err(panic) = committed {
+            let committed = tokio::task::spawn_blocking(move || topic.commit_in_a_row()).await;
+            is_wanted = committed.unwrap_or_else(|panic| {
                 let messages = self.log.counters().messages;
                 let outcome = Err(io::Error::other(panic));
-                self.end_commit(synced, log::Commit { messages, outcome });
-            }
+                self.end_commit(false, log::Commit { messages, outcome });
+                true
+            });
         }
     }
 
-    /// Whether the next commit is to sync; `None` ends the task, as nobody waits.
+    /// Commits while somebody waits, up to a bound; returns whether somebody may still wait. Blocks.
+    fn commit_in_a_row(&self) -> bool {
+        for _ in 0..COMMITS_IN_A_ROW {
+            let Some(synced) = self.next_commit() else {
+                return false;
+            };
+            self.commit(synced);
+        }
+        true
+    }
+
+    /// Whether the next commit is to sync; `None` ends the work, as nobody has wanted one for a moment. Blocks.
     fn next_commit(&self) -> Option<bool> {
+        let until = Instant::now() + LINGER;
         let mut wanted = self.commits.wanted.lock();
+        let mut is_over = false;
+        loop {
+            let next = self.lacking(&wanted);
+            if next.is_some() || is_over {
+                wanted.working = next.is_some();
+                return next;
+            }
+            is_over = (self.commits.more)
+                .wait_until(&mut wanted, until)
+                .timed_out();
+        }
+    }
+
+    /// Whether something wanted is still to be synced, or to be written only; `None` if nothing is.
+    fn lacking(&self, wanted: &Wanted) -> Option<bool> {
         let reached = self.commits.reached.borrow();
         let lacks = |messages, synced| {
             messages > reached.failed && !reached.includes(Unsettled { messages, synced })
         };
-        let next = if lacks(wanted.synced, true) {
-            Some(true)
-        } else {
-            lacks(wanted.written, false).then_some(false)
-        };
-        wanted.working = next.is_some();
-        next
+        if lacks(wanted.synced, true) {
+            return Some(true);
+        }
+        lacks(wanted.written, false).then_some(false)
     }
 
     /// Brings everything that was appended up to now to the kernel, or to stable storage. Blocks.
