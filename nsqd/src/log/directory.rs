@@ -32,16 +32,47 @@ pub struct Directory {
     care: Care,
 }
 
+/// What all topics have to wake the storage worker with.
+#[derive(Debug, Default)]
+pub struct Bell {
+    rung: Notify,
+    /// Something has happened in some topic.
+    stirred: AtomicBool,
+}
+
+impl Bell {
+    /// Asks the storage worker to come.
+    pub fn ring(&self) {
+        self.rung.notify_one();
+    }
+
+    /// Waits until it is rung.
+    pub async fn rung(&self) {
+        self.rung.notified().await;
+    }
+
+    /// Whether something has happened in some topic since the last [`Self::settle`]. While nothing has, no topic needs to
+    /// be looked at: there may be very many.
+    pub fn is_stirred(&self) -> bool {
+        self.stirred.load(Ordering::Acquire)
+    }
+
+    /// Forgets that something has happened, as every topic is looked at now.
+    pub fn settle(&self) {
+        self.stirred.store(false, Ordering::Release);
+    }
+}
+
 /// How a topic asks the storage worker to come: it sets its flag, and rings the bell that all topics share.
 #[derive(Debug, Default)]
 pub struct Care {
     wanted: AtomicBool,
-    bell: Arc<Notify>,
+    bell: Arc<Bell>,
 }
 
 impl Care {
     /// A topic's flag; `bell` is what the storage worker waits for.
-    pub fn new(bell: &Arc<Notify>) -> Self {
+    pub fn new(bell: &Arc<Bell>) -> Self {
         Self {
             wanted: AtomicBool::new(false),
             bell: Arc::clone(bell),
@@ -50,7 +81,7 @@ impl Care {
 
     fn call(&self) {
         if !self.wanted.swap(true, Ordering::AcqRel) {
-            self.bell.notify_one();
+            self.bell.ring();
         }
     }
 }
@@ -178,6 +209,11 @@ impl Directory {
             });
             self.care.call();
         }
+    }
+
+    /// Notes that something has happened in the topic, which the storage worker sees when it comes by itself.
+    pub(super) fn stir(&self) {
+        self.care.bell.stirred.store(true, Ordering::Release);
     }
 
     /// Asks the storage worker to come.

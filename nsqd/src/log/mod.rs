@@ -47,7 +47,7 @@ pub use append::{Closed, Stamp};
 pub use bulk::BulkWriter;
 pub use commit::Commit;
 pub(crate) use directory::NUMBER_LIMIT;
-pub use directory::{Care, Directory};
+pub use directory::{Bell, Care, Directory};
 pub(crate) use file::read_full_at;
 pub use file::{
     Disk, DiskFile, RealDisk, read as read_file, replace as replace_file, temporary,
@@ -200,7 +200,10 @@ impl Log {
 
     /// Notes that there is something new to be brought to disk.
     pub fn note_activity(&self) {
-        self.active.store(true, Ordering::Relaxed);
+        if !self.active.load(Ordering::Relaxed) {
+            self.active.store(true, Ordering::Relaxed);
+            self.directory.stir();
+        }
     }
 
     /// Whether there was activity since the last call.

@@ -13,7 +13,7 @@ use client::daemon::log::LogHandle;
 use client::tls::TlsError;
 use client::wire::{ChannelName, IdentifyOffer, Limits, Settings, TopicName};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -22,7 +22,7 @@ use crate::channel::{self, Channel, Locality};
 use crate::clock::{Clock, Random, System};
 use crate::data_dir::DataDir;
 use crate::import::Import;
-use crate::log::{self, Care, Directory, Log, Memory};
+use crate::log::{self, Bell, Care, Directory, Log, Memory};
 use crate::lookup::Lookup;
 use crate::message_id::MessageIds;
 use crate::metadata::Metadata;
@@ -50,7 +50,7 @@ pub struct Node {
     auth: Option<Arc<Auth>>,
     lookup: Lookup,
     /// Rung when a topic wants the storage worker.
-    bell: Arc<Notify>,
+    bell: Arc<Bell>,
     /// Held by who does storage work, as what is removed depends on what was synced before.
     storage_turn: Mutex<()>,
     stopping: AtomicBool,
@@ -328,7 +328,7 @@ impl Node {
         self.lookup.changed();
         if !name.is_ephemeral() {
             self.metadata.changed();
-            self.bell.notify_one();
+            self.bell.ring();
         }
         Ok(topic)
     }
@@ -422,7 +422,7 @@ impl Node {
         drop(topics);
         self.lookup.changed();
         self.deleted.store(true, Ordering::Release);
-        self.bell.notify_one();
+        self.bell.ring();
         Some(topic)
     }
 

@@ -77,7 +77,7 @@ impl Node {
         let mut retry = Retry::new();
         loop {
             let round = tokio::select! {
-                () = self.bell.notified() => Round::Care,
+                () = self.bell.rung() => Round::Care,
                 _ = tidy.tick() => Round::Tidy,
                 _ = checkpoint.tick() => Round::Checkpoint,
                 () = retry.due() => Round::Retry,
@@ -100,10 +100,20 @@ impl Node {
     /// Returns whether there are topics whose storage has failed. Blocks.
     fn do_round(&self, round: Round) -> bool {
         let _turn = self.storage_turn.lock();
+        if round == Round::Tidy {
+            self.tidy();
+        }
+        let is_regular = matches!(round, Round::Checkpoint | Round::Tidy);
+        if is_regular && !self.bell.is_stirred() {
+            return self.memory.fault().is_some();
+        }
         match round {
             Round::Care | Round::Retry => {}
             Round::Checkpoint => self.checkpoint(|topic| topic.durability().is_durable()),
-            Round::Tidy => self.tidy(),
+            Round::Tidy => {
+                self.bell.settle();
+                self.checkpoint(|_| true);
+            }
         }
         self.care(round == Round::Retry);
         let fault = self.fault();
@@ -129,8 +139,8 @@ impl Node {
         }
     }
 
+    /// Tidies up what all topics share.
     fn tidy(&self) {
-        self.checkpoint(|_| true);
         if let Err(cause) = self.shared.ids.reserve_if_due() {
             error!(%cause, "message ids not reserved");
         }
