@@ -166,7 +166,8 @@ impl Inner {
         };
         if let Err(refused) = shared.hub.push(job, false) {
             let (job, error) = *refused;
-            job.settle(Err(error));
+            // Nobody needs its memory now.
+            let _ = job.settle(Err(error));
         }
     }
 

@@ -10,8 +10,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::PublishError;
 use super::events::{EVENTS_KEPT, Event};
-use super::job::{Job, Room};
+use super::job::{Job, Payload, Room};
 use super::policy::{Routing, WhenFull};
+use super::spare::Spare;
 use super::state::{Moved, Phase, Placed, Refused, Settled, State};
 use crate::connection::{Address, ConnectError};
 
@@ -30,6 +31,7 @@ pub(super) struct Hub {
     /// Rung for all who wait until something holds.
     changed: Notify,
     events: broadcast::Sender<Event>,
+    pub(super) spare: Spare,
 }
 
 impl Hub {
@@ -50,6 +52,7 @@ impl Hub {
             deadlines: Notify::new(),
             changed: Notify::new(),
             events: broadcast::channel(EVENTS_KEPT).0,
+            spare: Spare::default(),
         }
     }
 
@@ -187,7 +190,9 @@ impl Hub {
             bytes: sum.bytes.saturating_add(job.room.bytes),
         });
         for (job, outcome) in settled.drain(..).rev() {
-            job.settle(outcome);
+            if let Payload::Many(batch) = job.settle(outcome) {
+                self.spare.keep(batch);
+            }
         }
         self.release(room);
     }

@@ -111,8 +111,8 @@ impl Job {
         }
     }
 
-    /// Tells who waits. A caller that no longer does is no matter.
-    pub(super) fn settle(self, outcome: Outcome) {
+    /// Tells who waits, and returns what was sent. A caller that no longer waits is no matter.
+    pub(super) fn settle(self, outcome: Outcome) -> Payload {
         match self.waiting {
             Waiting::One(caller) => {
                 let _ = caller.send(outcome);
@@ -123,6 +123,7 @@ impl Job {
                 }
             }
         }
+        self.payload
     }
 
     /// Splits what a batcher merged into halves, that one may go without the other: takes the later

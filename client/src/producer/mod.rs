@@ -61,6 +61,7 @@ mod policy;
 mod publish;
 mod publish_many;
 mod session;
+mod spare;
 mod state;
 mod stats;
 #[cfg(test)]

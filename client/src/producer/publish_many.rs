@@ -10,6 +10,7 @@ use super::error::{Invalid, PublishError};
 use super::job::Outcome;
 use super::policy::RetryPolicy;
 use super::publish::{Options, Publish};
+use super::spare::Spare;
 use super::ticket::{Receipt, Ticket};
 use crate::connection::Address;
 use crate::wire::{BatchBuf, TopicName};
@@ -120,7 +121,8 @@ impl Shared {
         &self,
         mut bodies: impl Iterator<Item = impl AsRef<[u8]>>,
     ) -> Result<Vec<BatchBuf>, (usize, Invalid)> {
-        let mut cutter = Cutter::new(self.limits.max_body_size, bodies.size_hint().0);
+        let bytes_max = self.limits.max_body_size;
+        let mut cutter = Cutter::new(bytes_max, bodies.size_hint().0, &self.hub.spare);
         let mut count = 0;
         while let Some(body) = bodies.next() {
             let body = body.as_ref();
@@ -138,7 +140,8 @@ impl Shared {
 
 /// Puts messages into batches that are as large as they may be. One that does not fit at all gets a batch of its own.
 #[derive(Debug)]
-struct Cutter {
+struct Cutter<'s> {
+    spare: &'s Spare,
     full: Vec<BatchBuf>,
     batch: BatchBuf,
     /// Bytes that the body of the batch has.
@@ -148,11 +151,12 @@ struct Cutter {
     expected: usize,
 }
 
-impl Cutter {
-    fn new(bytes_max: usize, expected: usize) -> Cutter {
+impl<'s> Cutter<'s> {
+    fn new(bytes_max: usize, expected: usize, spare: &'s Spare) -> Cutter<'s> {
         Cutter {
+            spare,
             full: Vec::new(),
-            batch: BatchBuf::default(),
+            batch: spare.take(),
             bytes: COUNT_BYTES,
             bytes_max,
             expected,
@@ -162,7 +166,8 @@ impl Cutter {
     fn push(&mut self, body: &[u8]) {
         let added = COUNT_BYTES + body.len();
         if !self.batch.is_empty() && self.bytes + added > self.bytes_max {
-            self.full.push(std::mem::take(&mut self.batch));
+            let next = self.spare.take();
+            self.full.push(std::mem::replace(&mut self.batch, next));
             self.bytes = COUNT_BYTES;
         }
         if self.batch.is_empty() {
@@ -246,7 +251,8 @@ mod tests {
     use super::*;
 
     fn check(sizes: &[usize], bytes_max: usize, expected: &[usize]) {
-        let mut cutter = Cutter::new(bytes_max, sizes.len());
+        let spare = Spare::default();
+        let mut cutter = Cutter::new(bytes_max, sizes.len(), &spare);
         for size in sizes {
             cutter.push(&vec![b'x'; *size]);
         }

@@ -28,6 +28,17 @@ impl BatchBuf {
         self.items.reserve(bytes);
     }
 
+    /// How many bytes fit in without further memory, sizes included.
+    pub fn capacity(&self) -> usize {
+        self.items.capacity()
+    }
+
+    /// Forgets the messages, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.count = 0;
+    }
+
     /// The messages, for [`Command::PublishMany`](super::Command::PublishMany).
     pub fn as_batch(&self) -> Batch<'_> {
         Batch::of_checked(&self.items, self.count)
