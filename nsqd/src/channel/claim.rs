@@ -6,8 +6,8 @@ use client::wire::ATTEMPTS_AT;
 use tokio::time::Instant;
 
 use super::turns::{Rivals, Turns};
-use super::{Channel, ConsumerId, Entry, Inner};
-use crate::log::{Claim, Read, Segment, Waiter, frame_id};
+use super::{Channel, ConsumerId, Entry, Inner, Run};
+use crate::log::{Claim, Read, Segment, Stamp, Waiter, frame_id, frame_timestamp};
 
 /// What a claim led to.
 #[derive(Debug)]
@@ -114,12 +114,12 @@ impl Channel {
                     count,
                 } => {
                     inner.state.holds.add(&segment, count);
-                    let run = Run {
+                    let first = Entry {
                         segment: segment.number(),
-                        first,
-                        start,
+                        index: first,
+                        attempts: 0,
                     };
-                    Self::register(inner, consumer, run, out, now);
+                    Self::register(inner, consumer, first, &out[start..], now);
                     self.sample(inner, consumer, sample_rate, start, out);
                     share -= u64::from(count);
                 }
@@ -200,7 +200,8 @@ impl Channel {
             Read::Absent => inner.state.holds.release(entry),
             Read::Copied => {
                 let frame = &mut out[start..];
-                let attempts = inner.state.claim(consumer, frame, entry, now);
+                let (stamp, run) = (frame_stamp(frame), entry.into());
+                let attempts = inner.state.claim(consumer, stamp, run, now);
                 frame[ATTEMPTS_AT..ATTEMPTS_AT + 2].copy_from_slice(&attempts.to_be_bytes());
             }
         }
@@ -218,15 +219,24 @@ impl Channel {
         Claimed::OnDisk(Arc::clone(segment))
     }
 
-    /// Notes that the frames of a run are in flight.
-    fn register(inner: &mut Inner, consumer: ConsumerId, run: Run, out: &[u8], now: Instant) {
-        for (index, frame) in (run.first..).zip(frames(&out[run.start..])) {
-            let entry = Entry {
-                segment: run.segment,
-                index,
-                attempts: 0,
-            };
-            inner.state.claim(consumer, frame, entry, now);
+    /// Notes that the messages of these frames are in flight; the first one is at `first`, and the others follow.
+    fn register(
+        inner: &mut Inner,
+        consumer: ConsumerId,
+        mut first: Entry,
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        let mut stamps = frames(bytes).map(frame_stamp).peekable();
+        while let Some(stamp) = stamps.next() {
+            let mut count = 1;
+            let mut follows = |count| stamps.next_if(|&next| is_together(stamp, count, next));
+            while follows(count).is_some() {
+                count += 1;
+            }
+            let run = Run { first, count };
+            inner.state.claim(consumer, stamp, run, now);
+            first.index += count;
         }
     }
 
@@ -255,14 +265,6 @@ impl Channel {
     }
 }
 
-/// Where a run of frames came from and where it is in the output.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    segment: u64,
-    first: u32,
-    start: usize,
-}
-
 /// The message frames that lie one after the other in `bytes`.
 fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
@@ -271,4 +273,20 @@ fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         bytes = rest;
         Some(frame)
     })
+}
+
+/// What nsqd gave the message in a frame.
+fn frame_stamp(frame: &[u8]) -> Stamp {
+    Stamp {
+        timestamp_ns: frame_timestamp(frame),
+        first_id: frame_id(frame)
+            .to_u64()
+            .expect("a log numbers its messages"),
+    }
+}
+
+/// Whether a message was published right after `count` others that begin with `first`, and together with them.
+fn is_together(first: Stamp, count: u32, next: Stamp) -> bool {
+    first.timestamp_ns == next.timestamp_ns
+        && first.first_id.checked_add(u64::from(count)) == Some(next.first_id)
 }

@@ -26,7 +26,7 @@ use super::in_flight::{Held, HeldList, InFlight};
 use super::locality::{Locality, PerLocality};
 use super::returned::{Returned, Run};
 use super::turns::{Rivals, Turn, Turns};
-use crate::log::{Segment, frame_id, frame_timestamp};
+use crate::log::{Segment, Stamp};
 use crate::sabotage::{Fault, is_on};
 
 /// Attempts are counted up to this, since clients read them as signed 16 bits.
@@ -137,8 +137,8 @@ impl State {
         let mut consumer = self.consumers.remove(id.0);
         self.turns.leave(id.0, &consumer.turn);
         let mut given_back = Vec::new();
-        while let Some(held) = self.in_flight.pop(&mut consumer.held) {
-            given_back.push(held.entry);
+        while let Some(run) = self.in_flight.pop(&mut consumer.held) {
+            given_back.extend(run.entries());
         }
         self.returned.put_before(given_back);
     }
@@ -151,57 +151,66 @@ impl State {
         &mut self.consumers[id.0]
     }
 
-    /// Hands the message of a frame to a consumer; returns the attempt that this is.
+    /// Hands messages to a consumer, whose ids follow one another; returns the attempt that this is.
     pub(super) fn claim(
         &mut self,
         id: ConsumerId,
-        frame: &[u8],
-        mut entry: Entry,
+        stamp: Stamp,
+        mut run: Run,
         now: Instant,
     ) -> u16 {
-        entry.attempts = entry.attempts.saturating_add(1).min(ATTEMPTS_MAX);
+        let attempts = run.first.attempts.saturating_add(1).min(ATTEMPTS_MAX);
+        run.first.attempts = attempts;
         let consumer = &mut self.consumers[id.0];
-        consumer.counters.messages += 1;
-        *self.handed_out.at_mut(consumer.turn.locality()) += 1;
-        let deadline = now + consumer.msg_timeout;
+        consumer.counters.messages += u64::from(run.count);
+        *self.handed_out.at_mut(consumer.turn.locality()) += u64::from(run.count);
         let held = Held {
-            id: frame_id(frame),
-            entry,
+            stamp,
+            run,
             holder: id,
-            published_ns: frame_timestamp(frame),
             claimed_at: now,
-            deadline,
+            deadline: now + consumer.msg_timeout,
         };
         self.in_flight.insert(&mut consumer.held, held);
-        entry.attempts
+        attempts
     }
 
-    fn held_by(&self, id: ConsumerId, message: MessageId) -> Result<usize, NotHeld> {
-        let (key, holder) = self.in_flight.find(message).ok_or(NotHeld::NotInFlight)?;
+    /// The run in flight that a message is in, and the number that its id spells.
+    fn held_by(&self, id: ConsumerId, message: MessageId) -> Result<(usize, u64), NotHeld> {
+        let number = message.to_u64().ok_or(NotHeld::NotInFlight)?;
+        let (key, holder) = self.in_flight.find(number).ok_or(NotHeld::NotInFlight)?;
         if holder == id {
-            Ok(key)
+            Ok((key, number))
         } else {
             Err(NotHeld::NotOwned)
         }
     }
 
+    /// Takes a message away from the consumer that must hold it.
+    fn take(
+        &mut self,
+        id: ConsumerId,
+        message: MessageId,
+    ) -> Result<(&mut Consumer, Held), NotHeld> {
+        let (key, number) = self.held_by(id, message)?;
+        let consumer = &mut self.consumers[id.0];
+        let held = self.in_flight.remove(&mut consumer.held, key, number);
+        Ok((consumer, held))
+    }
+
     /// A consumer is done with a message; returns when it was published, in nanoseconds since the Unix epoch.
     pub(super) fn finish(&mut self, id: ConsumerId, message: MessageId) -> Result<i64, NotHeld> {
-        let key = self.held_by(id, message)?;
-        let consumer = &mut self.consumers[id.0];
-        let held = self.in_flight.remove(&mut consumer.held, key);
+        let (consumer, held) = self.take(id, message)?;
         consumer.counters.finished += 1;
-        self.holds.release(held.entry);
-        Ok(held.published_ns)
+        self.holds.release(held.run.first);
+        Ok(held.stamp.timestamp_ns)
     }
 
     /// Finishes a message that was claimed for a consumer but is not sent to it.
     pub(super) fn discard(&mut self, id: ConsumerId, message: MessageId) {
-        if let Ok(key) = self.held_by(id, message) {
-            let consumer = &mut self.consumers[id.0];
-            let held = self.in_flight.remove(&mut consumer.held, key);
+        if let Ok((consumer, held)) = self.take(id, message) {
             consumer.counters.messages -= 1;
-            self.holds.release(held.entry);
+            self.holds.release(held.run.first);
         }
     }
 
@@ -213,10 +222,9 @@ impl State {
         due: Option<Instant>,
         tail: u64,
     ) -> Result<(), NotHeld> {
-        let key = self.held_by(id, message)?;
-        let consumer = &mut self.consumers[id.0];
-        let Held { entry, .. } = self.in_flight.remove(&mut consumer.held, key);
+        let (consumer, held) = self.take(id, message)?;
         consumer.counters.requeued += 1;
+        let entry = held.run.first;
         self.requeue_count += 1;
         match due {
             Some(due) => self.deferred.push(due, entry),
@@ -233,11 +241,11 @@ impl State {
         now: Instant,
         max: Duration,
     ) -> Result<(), NotHeld> {
-        let key = self.held_by(id, message)?;
+        let found = self.held_by(id, message)?;
         let consumer = &mut self.consumers[id.0];
         let timeouts = (consumer.msg_timeout, max);
         self.in_flight
-            .extend(&mut consumer.held, key, now, timeouts);
+            .extend(&mut consumer.held, found, now, timeouts);
         Ok(())
     }
 
@@ -252,12 +260,10 @@ impl State {
         let mut available = 0;
         for (_, consumer) in &mut self.consumers {
             let before = available;
-            while let Some(held) = self.in_flight.pop_expired(&mut consumer.held, now) {
-                self.requeued.push_back(Requeued {
-                    entry: held.entry,
-                    after: tail,
-                });
-                available += 1;
+            while let Some(run) = self.in_flight.pop_expired(&mut consumer.held, now) {
+                let expired = run.entries().map(|entry| Requeued { entry, after: tail });
+                self.requeued.extend(expired);
+                available += u64::from(run.count);
             }
             if available > before {
                 released.push(Arc::clone(&consumer.bell));
@@ -326,7 +332,7 @@ impl State {
     }
 
     pub(super) fn in_flight_count(&self) -> u64 {
-        self.in_flight.count() as u64
+        self.in_flight.count()
     }
 
     pub(super) fn deferred_count(&self) -> u64 {
@@ -374,7 +380,7 @@ impl State {
 
     /// Messages in flight, in no order.
     pub(super) fn in_flight_entries(&self) -> impl Iterator<Item = Entry> {
-        self.in_flight.entries()
+        self.in_flight.runs().flat_map(Run::entries)
     }
 
     /// Deferred messages with their due times, in no order.
@@ -385,10 +391,10 @@ impl State {
     /// Everything unfinished that the cursor has passed: what can be delivered at once, and what is deferred.
     pub(super) fn unfinished(&self) -> (Vec<Run>, Vec<(Instant, Entry)>) {
         let requeued = self.requeued.iter().map(|requeued| requeued.entry);
-        let in_flight = self.in_flight.entries();
+        let in_flight = self.in_flight.runs();
         let in_flight = in_flight.filter(|_| !is_on(Fault::PersistCursorOnSend));
-        let singles = in_flight.chain(requeued).map(Run::from);
-        let mut all: Vec<_> = singles.chain(self.returned.runs()).collect();
+        let others = requeued.map(Run::from).chain(self.returned.runs());
+        let mut all: Vec<_> = in_flight.chain(others).collect();
         all.sort_unstable_by_key(|run| run.first);
         let mut ready = Vec::new();
         for run in all {
@@ -401,12 +407,15 @@ impl State {
 
     /// Tells where messages of a segment are now that have moved: `moved(entry)` is the new place, if it has one.
     pub(super) fn relocate(&mut self, segment: u64, mut moved: impl FnMut(Entry) -> Option<Entry>) {
+        for (_, consumer) in &mut self.consumers {
+            self.in_flight
+                .relocate(&mut consumer.held, segment, &mut moved);
+        }
         let mut change = |entry: &mut Entry| {
             if let Some(place) = moved(*entry) {
                 *entry = place;
             }
         };
-        self.in_flight.entries_mut().for_each(&mut change);
         self.returned.for_each_entry(segment, &mut change);
         self.requeued
             .iter_mut()
