@@ -16,7 +16,7 @@ use crate::{IN_MEMORY, median, print, rate};
 const BODY_BYTES: usize = 1024;
 const BATCH: usize = 100;
 /// Messages are so much larger, and layers so much slower, that fewer will do.
-const SHARE: usize = 20;
+const SHARE: usize = 4;
 /// Commands sent and not yet confirmed.
 const WINDOW: usize = 8;
 /// Bytes of commands which wait to be sent before more is encoded.
@@ -27,7 +27,7 @@ const FORGOTTEN: &str = "transport#ephemeral";
 const KEPT: &str = "transport";
 const CHANNEL: &str = "channel";
 
-/// Publishes, then consumes, a 20th of so many messages through each layer, in turn.
+/// Publishes, then consumes, a quarter of so many messages through each layer, in turn.
 pub(crate) fn measure(messages: usize, runs: usize) {
     let messages = messages / SHARE / BATCH * BATCH;
     let certificates = Certificates::new();
