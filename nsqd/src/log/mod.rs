@@ -178,6 +178,7 @@ impl Log {
             spilled: 0,
             counters: Counters::default(),
         };
+        directory.stir();
         Self {
             settings,
             memory: Arc::clone(memory),
