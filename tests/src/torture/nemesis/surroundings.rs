@@ -84,6 +84,9 @@ pub(super) fn turn_clock(world: &mut World, random: &mut Rng) -> Result<(), Give
 }
 
 fn set_clock(world: &World, offset: &str) -> Result<(), GivenUp> {
-    let written = fs::write(world.clock_file(), offset);
+    // Put in its place as a whole: a process that finds the file empty is ended by libfaketime.
+    let file = world.clock_file();
+    let whole = file.with_extension("new");
+    let written = fs::write(&whole, offset).and_then(|()| fs::rename(&whole, &file));
     written.map_err(|error| world.give_up(Invariant::Conduct, format!("the harness: {error}")))
 }
