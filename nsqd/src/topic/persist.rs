@@ -238,15 +238,20 @@ impl Topic {
             // A checkpoint came in between.
             return Ok(());
         }
-        let replaced = self.log.directory().replace(&self.progress_path());
-        replaced.inspect_err(|_| *written = Written::default())
+        self.log.directory().replace(&self.progress_path())
+    }
+
+    /// Notes that the progress on disk may be an old one: it is written the next time, even if nothing happens until then.
+    pub(super) fn distrust_progress(&self) {
+        *self.progress.lock() = Written::default();
+        self.log.note_activity();
     }
 
     /// Brings the channels' progress to stable storage, where the topic is on disk at all: after that a channel that has
     /// been created starts where it does now, whatever happens. Blocks.
     ///
     /// # Errors
-    /// The progress that was there before still is.
+    /// The progress that was there before still is. The storage worker tries again.
     pub fn checkpoint(&self) -> io::Result<()> {
         let directory = self.log.directory();
         if !directory.exists() {
@@ -256,6 +261,7 @@ impl Topic {
         let bytes = self.progress().encode();
         if written.beside || written.bytes != bytes {
             *written = Written::default();
+            self.log.note_activity();
             replace_file(directory.disk(), &self.progress_path(), &bytes)?;
             written.bytes = bytes;
         }

@@ -165,10 +165,11 @@ impl Upkeep {
             topic,
             spill,
             progress,
-            written,
+            written: _,
             outcome,
         } = self;
-        if written && synced.is_err() {
+        if synced.is_err() {
+            // It was to cover what publishers had written, too.
             topic.log.distrust_written();
         }
         let settled = topic.log.settle(spill, synced);
@@ -179,6 +180,8 @@ impl Upkeep {
         let outcome = outcome.and(settled).and(replaced);
         if outcome.is_ok() {
             topic.log.directory().collect_garbage();
+        } else {
+            topic.distrust_progress();
         }
         topic.note(&outcome);
         outcome

@@ -137,6 +137,27 @@ async fn no_ok_depends_on_a_call_that_failed() {
 }
 
 #[tokio::test]
+async fn progress_that_failed_to_reach_the_disk_is_written_again_though_nothing_happens() {
+    for call in [Call::Create, Call::Write, Call::Sync, Call::Rename] {
+        for skip in 0..3 {
+            let mut bench = Bench::with(100, Durability::Disk);
+            bench.channel("archive");
+            bench.publish("a b").await;
+            bench.checkpoint();
+            bench.consume("archive");
+            bench.publish("c").await;
+            bench.disk.fail(call, skip, 1, EIO);
+            bench.try_checkpoint();
+            bench.disk.heal();
+            bench.checkpoint();
+            bench.disk.sync_all(DIRECTORY.as_ref()).unwrap();
+            bench.crash(Crash::PowerNone);
+            assert_eq!(bench.take("archive"), "c", "{call:?} {skip}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn where_every_message_is_written_a_kill_loses_none() {
     let mut bench = Bench::new(0);
     bench.channel("archive");
@@ -212,6 +233,23 @@ async fn a_channel_that_was_created_starts_there_after_a_crash() {
         bench.crash(crash);
         assert_eq!(bench.take("later"), "c", "{crash:?}");
         assert_eq!(bench.take("archive"), "a b c", "{crash:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_channel_starts_is_written_again_after_a_failure() {
+    for call in [Call::Create, Call::Write, Call::Sync, Call::Rename] {
+        let mut bench = Bench::with(100, Durability::Fsync);
+        bench.channel("archive");
+        bench.publish("a b").await;
+        bench.checkpoint();
+        bench.channel("later");
+        bench.disk.fail(call, 0, 1, EIO);
+        bench.topic.checkpoint().unwrap_err();
+        bench.checkpoint();
+        bench.disk.sync_all(DIRECTORY.as_ref()).unwrap();
+        bench.crash(Crash::PowerNone);
+        assert_eq!(bench.take("later"), "", "{call:?}");
     }
 }
 

@@ -148,17 +148,18 @@ impl Bench {
 
     /// The same on a disk that may refuse.
     fn try_checkpoint(&self) {
-        let upkeeps = [Some(self.topic.care()), self.topic.tidy()];
-        for upkeep in upkeeps.into_iter().flatten() {
-            let synced = self.disk.sync_all(DIRECTORY.as_ref());
-            // Whatever comes of it, it is tried again.
-            let _ = upkeep.finish(&synced);
-        }
+        // Whatever comes of it, it is tried again.
+        let _ = self.try_work(self.topic.care());
+        let _ = self.topic.tidy().map(|upkeep| self.try_work(upkeep));
     }
 
     fn work(&self, upkeep: Upkeep) {
+        self.try_work(upkeep).unwrap();
+    }
+
+    fn try_work(&self, upkeep: Upkeep) -> std::io::Result<()> {
         let synced = self.disk.sync_all(DIRECTORY.as_ref());
-        upkeep.finish(&synced).unwrap();
+        upkeep.finish(&synced)
     }
 
     /// Stops cleanly and starts, with what the metadata knows.
