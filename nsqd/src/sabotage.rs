@@ -40,6 +40,8 @@ pub(crate) enum Site {
     MetadataRename,
     /// Before a segment's file is removed, and after it.
     SegmentUnlink,
+    /// Before a topic gets its directory, and after it.
+    TopicCreate,
     /// Before the directory of a deleted topic is set aside, and after it.
     TopicDelete,
     /// A segment file was found at the start.
@@ -83,11 +85,12 @@ mod chosen {
         ("forget-deferred", Fault::ForgetDeferred),
         ("mpub-non-atomic", Fault::MpubNonAtomic),
     ];
-    const SITES: [(&str, Site); 6] = [
+    const SITES: [(&str, Site); 7] = [
         ("segment-roll", Site::SegmentRoll),
         ("progress-rename", Site::ProgressRename),
         ("metadata-rename", Site::MetadataRename),
         ("segment-unlink", Site::SegmentUnlink),
+        ("topic-create", Site::TopicCreate),
         ("topic-delete", Site::TopicDelete),
         ("recovery", Site::Recovery),
     ];

@@ -137,7 +137,9 @@ impl Directory {
     /// Creates the directory if it is not there. Blocks.
     pub fn ensure(&self) -> io::Result<()> {
         if !self.exists() {
+            pass(Site::TopicCreate);
             self.disk.create_dir(&self.path)?;
+            pass(Site::TopicCreate);
             self.own_name_is_new.store(true, Ordering::Release);
             self.created.store(true, Ordering::Release);
         }
