@@ -70,7 +70,7 @@ pub(super) trait Encode: Send {
 /// Reads a compressed stream.
 pub(super) trait Decode: Send {
     /// Takes from the start of `encoded`, and puts at most [`PIECE_BYTES`] into `plain`, which is empty. If that stays
-    /// empty, more of the stream is needed.
+    /// empty, more of the stream is needed. A stream that was found to be damaged stays so.
     fn decode(&mut self, encoded: &mut BytesMut, plain: &mut Vec<u8>) -> Result<(), DamagedStream>;
 
     /// Whether the stream may end here, where `encoded` is left of it.

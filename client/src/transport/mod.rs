@@ -8,8 +8,8 @@
 //! [`Transport::accept_tls`], then [`Transport::compress`]. A layer that is not there costs nothing.
 //!
 //! What is written may wait in a layer until it is flushed. Writes and flushes can be dropped at any `.await` and begun
-//! again. Memory is bounded: a layer takes what it was given in pieces of at most 64 KiB, and reads on when the last piece
-//! was taken from it, whatever a peer has compressed.
+//! again. Memory is bounded: a layer takes what it was given in pieces of at most 64 KiB, and decompresses the next piece
+//! when the last one was taken from it, whatever a peer has compressed.
 
 #[cfg(feature = "compression")]
 mod codec;

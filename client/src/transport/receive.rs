@@ -14,7 +14,8 @@ use super::codec::{DamagedStream, Decode};
 /// What is read at a time, before it is decompressed.
 const READ_BYTES: usize = 16 * 1024;
 
-/// A compressed stream, read as what it holds.
+/// A compressed stream, read as what it holds. A read takes every piece that is here and fits: what came together is
+/// handled, and answered, together.
 pub(super) struct Decompressed {
     inner: ReceiveHalf,
     decoder: Box<dyn Decode>,
@@ -40,22 +41,24 @@ impl Decompressed {
         }
     }
 
-    /// Decompresses the next piece into the empty `plain`; what stays empty is the end.
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            // A small read can become a lot of work: every piece counts against the turn of this task.
-            let proceed = ready!(coop::poll_proceed(context));
-            proceed.made_progress();
-            self.decoder
-                .decode(&mut self.encoded, &mut self.plain)
-                .map_err(damaged)?;
-            if !self.plain.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            if ready!(self.poll_receive(context))? == 0 {
-                return Poll::Ready(self.decoder.end(&self.encoded).map_err(damaged));
-            }
+    /// Decompresses the next piece of what is here, all of the last one having been taken. Without one, `plain` is empty.
+    fn decode(&mut self) -> Result<(), DamagedStream> {
+        self.plain.clear();
+        self.taken = 0;
+        let decoded = self.decoder.decode(&mut self.encoded, &mut self.plain);
+        if decoded.is_err() {
+            // Nothing of a piece that failed its check is ever handed out.
+            self.plain.clear();
         }
+        decoded
+    }
+
+    /// Puts what fits of the last piece into `buffer`.
+    fn take(&mut self, buffer: &mut ReadBuf<'_>) {
+        let rest = &self.plain[self.taken..];
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..count]);
+        self.taken += count;
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -73,20 +76,29 @@ impl AsyncRead for Decompressed {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.taken == this.plain.len() {
-            this.plain.clear();
-            this.taken = 0;
-            if let Err(error) = ready!(this.poll_piece(context)) {
-                // Nothing of a piece that failed its check is ever handed out.
-                this.plain.clear();
-                return Poll::Ready(Err(error));
+        let room = buffer.remaining();
+        loop {
+            this.take(buffer);
+            let has_some = buffer.remaining() < room;
+            if buffer.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            // A small read can become a lot of work: every piece counts against the turn of this task.
+            match coop::poll_proceed(context) {
+                Poll::Ready(proceed) => proceed.made_progress(),
+                Poll::Pending if has_some => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+            match this.decode() {
+                Ok(()) if !this.plain.is_empty() => continue,
+                // Damage is told by the next read, which meets it again.
+                _ if has_some => return Poll::Ready(Ok(())),
+                decoded => decoded.map_err(damaged)?,
+            }
+            if ready!(this.poll_receive(context))? == 0 {
+                return Poll::Ready(this.decoder.end(&this.encoded).map_err(damaged));
             }
         }
-        let rest = &this.plain[this.taken..];
-        let count = rest.len().min(buffer.remaining());
-        buffer.put_slice(&rest[..count]);
-        this.taken += count;
-        Poll::Ready(Ok(()))
     }
 }
 
