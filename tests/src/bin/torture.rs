@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tests::torture::exercise::Exercise;
 use tests::torture::nemesis::Fault;
 use tests::torture::plan::{Plan, Wishes};
 use tests::torture::profile::{self, Profile};
@@ -52,6 +53,12 @@ enum Command {
         /// Which promises; all if none is named.
         names: Vec<String>,
     },
+    /// Has nsqd die once at every place where files are half changed, at each level that is to outlive it.
+    Abort {
+        /// Makes all choices; a random one if none is given.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Does a run again, with the plan in its folder.
     Replay {
         /// The folder of the run.
@@ -92,7 +99,11 @@ struct RunArguments {
 fn main() -> ExitCode {
     isolate();
     let Arguments { dir, log, command } = Arguments::parse();
-    let session = Session { dir, log };
+    let mut session = Session {
+        dir,
+        log,
+        tried: Exercise::default(),
+    };
     let done = match command {
         Command::Run(arguments) => session.run(arguments),
         Command::Flip { seed, count } => {
@@ -101,6 +112,7 @@ fn main() -> ExitCode {
         Command::Sabotage { seed, names } => {
             session.sabotage(seed.unwrap_or_else(|| fastrand::u64(..)), &names)
         }
+        Command::Abort { seed } => session.abort(seed.unwrap_or_else(|| fastrand::u64(..))),
         Command::Replay { run } => read(&run).and_then(|(plan, _)| session.one(&plan)),
         Command::Check { run } => check(&run),
     };
@@ -133,14 +145,15 @@ fn isolate() {
         .exec();
 }
 
-/// Where the results of this command go.
+/// Where the results of this command go, and what it has tried so far.
 struct Session {
     dir: PathBuf,
     log: Option<PathBuf>,
+    tried: Exercise,
 }
 
 impl Session {
-    fn run(&self, arguments: RunArguments) -> Result<bool, String> {
+    fn run(&mut self, arguments: RunArguments) -> Result<bool, String> {
         let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
         let Some(profile) = arguments.profile else {
             let RunArguments {
@@ -168,11 +181,24 @@ impl Session {
         {
             is_clean &= self.usable(wishes)?;
         }
-        Ok(self.flip(seed, profile::flips(profile))? && is_clean)
+        is_clean &= self.flip(seed, profile::flips(profile))?;
+        is_clean &= self.have_tried_all(profile)?;
+        Ok(is_clean)
+    }
+
+    /// Tells what was not tried, which must be nothing in a soak.
+    fn have_tried_all(&self, profile: Profile) -> Result<bool, String> {
+        self.print(&self.tried.to_string())?;
+        let untried = self.tried.untried();
+        if untried.is_empty() {
+            return Ok(true);
+        }
+        self.print(&format!("NOT TRIED: {}", untried.join(" ")))?;
+        Ok(profile != Profile::Soak)
     }
 
     /// Does a run with those of its faults that can be tried here; tells whether it was clean.
-    fn usable(&self, wishes: Wishes) -> Result<bool, String> {
+    fn usable(&mut self, wishes: Wishes) -> Result<bool, String> {
         let usable = requirement::usable(&wishes.faults)?;
         for line in &usable.skipped {
             println!("{line}");
@@ -186,15 +212,24 @@ impl Session {
         }))
     }
 
-    fn one(&self, plan: &Plan) -> Result<bool, String> {
+    fn one(&mut self, plan: &Plan) -> Result<bool, String> {
         println!("plan: {plan}");
         let outcome = run::run(plan, &self.dir)?;
+        self.tried.add(&outcome.exercise);
         self.print(&report::line(&outcome))?;
         if !outcome.verdict.is_clean() {
             let (_, events) = read(&outcome.directory)?;
             println!("{}", report::failure(&outcome, &events));
         }
         Ok(outcome.verdict.is_clean())
+    }
+
+    fn abort(&mut self, seed: u64) -> Result<bool, String> {
+        let mut is_clean = true;
+        for plan in profile::aborts(seed) {
+            is_clean &= self.one(&plan)?;
+        }
+        Ok(is_clean)
     }
 
     fn flip(&self, seed: u64, count: usize) -> Result<bool, String> {

@@ -56,6 +56,16 @@ impl Count {
     }
 }
 
+/// How many messages are on disk only, in all.
+pub fn on_disk(stats: &Value) -> u64 {
+    let topics = stats["topics"].as_array().into_iter().flatten();
+    let counts = topics.flat_map(|topic| {
+        let channels = topic["channels"].as_array().into_iter().flatten();
+        channels.chain([topic])
+    });
+    counts.filter_map(|it| it["backend_depth"].as_u64()).sum()
+}
+
 fn find(stats: &Value, topic: u16, channel: u16) -> Option<Count> {
     let found = named(&stats["topics"], "topic_name", &format!("t{topic}"))?;
     let found = named(&found["channels"], "channel_name", &format!("c{channel}"))?;

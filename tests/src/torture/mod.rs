@@ -13,13 +13,15 @@
 //! - [`world`], [`accounts`], [`process`], [`lookupds`], [`volume`], [`proxy`], [`namespace`]: the daemons and what they stand on; [`load`]: producers and consumers, which
 //!   speak byte by byte through [`crate::wire`] and share no code with the `client` crate;
 //! - [`nemesis`]: the faults; [`requirement`]: what they need of the machine, and what becomes of those that lack it;
-//! - [`run`]: warm up, hurt, heal, drain, check; [`profile`]: the runs of a submission and of a long night;
+//! - [`run`]: warm up, hurt, heal, drain, check; [`profile`]: the runs of a submission and of a long night; [`exercise`]: what
+//!   they have tried;
 //! - [`flips`]: a bit flipped in each of many copies of a topic; [`sabotage`]: proof that the harness can see.
 
 pub mod accounts;
 pub mod body;
 pub mod checker;
 pub mod event;
+pub mod exercise;
 pub mod flips;
 pub mod history;
 pub mod load;

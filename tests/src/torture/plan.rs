@@ -81,6 +81,8 @@ pub struct Plan {
     pub msg_timeout_ms: u64,
     /// `--sync-timeout`.
     pub sync_timeout_ms: u64,
+    /// `--mem-queue-size`.
+    pub mem_queue_size: u64,
     /// The largest body.
     pub body_bytes_max: usize,
     /// Longest pause of a producer between two publishes.
@@ -113,7 +115,7 @@ impl Plan {
             })
         });
         let steps = steps.collect();
-        Self {
+        let mut plan = Self {
             seed: wishes.seed,
             durability: wishes.durability,
             ground: ground(&wishes.faults, &mut random),
@@ -124,9 +126,8 @@ impl Plan {
             ready: random.u32(1..=60),
             msg_timeout_ms: if random.bool() { 5_000 } else { 60_000 },
             sync_timeout_ms: random.u64(100..=2_000),
-            body_bytes_max: *random
-                .choice([100, 1_000, 20_000].iter())
-                .expect("there are some"),
+            mem_queue_size: 0,
+            body_bytes_max: choose(&mut random, &[100, 1_000, 20_000]),
             pause_us_max: random.u64(100..=2_000),
             deferred_percent: if is_quiet { 0 } else { random.u8(0..=20) },
             requeued_percent: if is_quiet { 0 } else { random.u8(0..=10) },
@@ -138,7 +139,15 @@ impl Plan {
                 50
             },
             steps,
+        };
+        // Last, so that the seeds of old runs make the other choices as they did.
+        plan.mem_queue_size = choose(&mut random, &[10, 1_000, 10_000]);
+        if plan.has(|fault| fault == Fault::Abort) {
+            // Files are small then, and often begin with a message whose write is cut short if it is larger than a page:
+            // nsqd sets such a file aside.
+            plan.body_bytes_max = plan.body_bytes_max.min(1_000);
         }
+        plan
     }
 
     /// Whether one of the faults is of this sort.
@@ -167,6 +176,10 @@ impl Plan {
     }
 }
 
+fn choose<T: Copy>(random: &mut Rng, values: &[T]) -> T {
+    *random.choice(values).expect("there are some")
+}
+
 /// What these faults need under the data path.
 fn ground(faults: &[Fault], random: &mut Rng) -> Ground {
     let any = |needs: fn(Fault) -> bool| faults.iter().any(|fault| needs(*fault));
@@ -175,7 +188,9 @@ fn ground(faults: &[Fault], random: &mut Rng) -> Ground {
     } else {
         Ground::Xfs
     };
-    if any(Fault::cuts_power) {
+    if any(Fault::needs_ext4) {
+        Ground::Ext4
+    } else if any(Fault::cuts_power) {
         journaled
     } else if any(Fault::fills) {
         Ground::Tmpfs

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,6 +32,15 @@ pub struct Launch {
     pub log: PathBuf,
 }
 
+/// How a start went.
+#[derive(Debug)]
+pub enum Start {
+    /// The daemon listens.
+    Listening(Daemon),
+    /// It ended before that.
+    Ended(ExitStatus),
+}
+
 /// A running daemon; it is killed when this value goes.
 #[derive(Debug)]
 pub struct Daemon {
@@ -54,18 +63,35 @@ impl Launch {
         } else {
             binary::nsqd()
         };
-        let sabotage = sabotage.map(|name| ("NSQD_SABOTAGE".to_owned(), name.into()));
-        Self {
+        let mut launch = Self {
             program: program.to_owned(),
             arguments,
-            environment: sabotage.into_iter().collect(),
+            environment: Vec::new(),
             namespace: None,
             log,
+        };
+        if let Some(sabotage) = sabotage {
+            launch.order(sabotage);
         }
+        launch
+    }
+
+    /// Has the daemon do this wrong on purpose instead of what it was to do before.
+    pub fn order(&mut self, sabotage: &str) {
+        let variable = ("NSQD_SABOTAGE".to_owned(), sabotage.into());
+        self.environment.push(variable);
     }
 
     /// Starts the daemon and waits until it listens; the error tells why it does not.
     pub fn start(&self) -> Result<Daemon, String> {
+        match self.try_start()? {
+            Start::Listening(daemon) => Ok(daemon),
+            Start::Ended(status) => Err(format!("it ended at its start with {status}")),
+        }
+    }
+
+    /// Starts the daemon and waits until it listens or has ended; the error tells why it did neither.
+    pub fn try_start(&self) -> Result<Start, String> {
         let start = Instant::now();
         let log_start = log_text(&self.log).len();
         let mut process = self
@@ -73,7 +99,7 @@ impl Launch {
             .map_err(|error| format!("can't start it: {error}"))?;
         let addresses = wait::within(START_MAX, || {
             if let Ok(Some(status)) = process.try_wait() {
-                return Some(Err(format!("it ended at its start with {status}")));
+                return Some(Err(status));
             }
             let text = log_text(&self.log);
             let text = text.get(log_start..)?;
@@ -82,20 +108,20 @@ impl Launch {
                 address(text, "HTTP: listening on ")?,
             )))
         });
-        let addresses = addresses.unwrap_or_else(|| Err("it does not listen".to_owned()));
         match addresses {
-            Ok((tcp, http)) => Ok(Daemon {
+            Some(Ok((tcp, http))) => Ok(Start::Listening(Daemon {
                 process,
                 log: self.log.clone(),
                 log_start,
                 tcp,
                 http,
                 started_in: start.elapsed(),
-            }),
-            Err(reason) => {
+            })),
+            Some(Err(status)) => Ok(Start::Ended(status)),
+            None => {
                 let _ = process.kill();
                 let _ = process.wait();
-                Err(reason)
+                Err("it does not listen".to_owned())
             }
         }
     }
@@ -137,6 +163,11 @@ impl Daemon {
     /// Whether it has not ended yet.
     pub fn is_running(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().ok()?
     }
 
     /// Sends a signal.

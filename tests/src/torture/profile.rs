@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 
 use super::nemesis::Fault;
-use super::plan::Wishes;
+use super::nemesis::abort::Place;
+use super::plan::{Plan, Wishes};
 use super::promises::Durability;
 
 /// How much is tried.
@@ -15,7 +16,7 @@ pub enum Profile {
     Soak,
 }
 
-/// One sort of run: a level, faults that go together, and how many of them.
+/// One sort of run: a level, faults that go together, and how many of them; 0 for no such run.
 struct Sort {
     durability: Durability,
     faults: &'static [Fault],
@@ -35,6 +36,7 @@ const fn sort(durability: Durability, faults: &'static [Fault], ci: usize, soak:
 /// Cycles of a soak are cut into runs of so many, so that each draws a plan of its own.
 const CYCLES_MAX: usize = 25;
 
+const LIMITS: &[Fault] = &[Fault::Inodes, Fault::ReadOnly];
 const CRASHES: &[Fault] = &[Fault::Kill, Fault::CrashLoop, Fault::EarlyStop];
 const STOPS: &[Fault] = &[Fault::Terminate, Fault::Hold, Fault::Intruder];
 const CLIENTS: &[Fault] = &[
@@ -71,6 +73,9 @@ const SORTS: &[Sort] = &[
     sort(Durability::Disk, &[Fault::Kill], 12, 250),
     sort(Durability::Fsync, &[Fault::Kill], 8, 250),
     sort(Durability::Disk, CRASHES, 3, 50),
+    sort(Durability::Memory, CRASHES, 0, 25),
+    sort(Durability::Disk, &[Fault::Abort], 0, 100),
+    sort(Durability::Fsync, &[Fault::Abort], 0, 100),
     sort(Durability::Memory, &[Fault::Terminate], 8, 100),
     sort(Durability::Disk, STOPS, 4, 50),
     sort(Durability::Fsync, STOPS, 4, 50),
@@ -82,6 +87,8 @@ const SORTS: &[Sort] = &[
     sort(Durability::Memory, DISK, 2, 50),
     sort(Durability::Disk, DISK, 3, 50),
     sort(Durability::Fsync, DISK, 2, 50),
+    sort(Durability::Disk, &[Fault::Inodes], 1, 20),
+    sort(Durability::Fsync, LIMITS, 4, 50),
     sort(Durability::Disk, ERRORS, 3, 50),
     sort(
         Durability::Fsync,
@@ -113,7 +120,7 @@ pub fn runs(profile: Profile, seed: u64) -> Vec<Wishes> {
             Profile::Ci => sort.ci,
             Profile::Soak => sort.soak,
         };
-        for first in (0..cycles.max(1)).step_by(CYCLES_MAX) {
+        for first in (0..cycles).step_by(CYCLES_MAX) {
             runs.push(Wishes {
                 seed: random.u64(..),
                 durability: sort.durability,
@@ -124,6 +131,27 @@ pub fn runs(profile: Profile, seed: u64) -> Vec<Wishes> {
         }
     }
     runs
+}
+
+/// Runs in which nsqd dies once at every place of its code where it can be made to.
+pub fn aborts(seed: u64) -> [Plan; 2] {
+    let levels = [
+        (seed, Durability::Disk),
+        (seed.wrapping_add(1), Durability::Fsync),
+    ];
+    levels.map(|(seed, durability)| {
+        let mut plan = Plan::new(&Wishes {
+            seed,
+            durability,
+            faults: vec![Fault::Abort],
+            cycles: Place::all().count(),
+            flags: Vec::new(),
+        });
+        for (number, step) in (0..).zip(&mut plan.steps) {
+            step.seed = number;
+        }
+        plan
+    })
 }
 
 /// Runs that are done each time: a line each has a seed, a durability, faults with commas between them, and a number of cycles.

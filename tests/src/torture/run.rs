@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::checker::{self, Figures, Verdict};
+use super::exercise::Exercise;
 use super::load::Load;
 use super::nemesis;
 use super::plan::{Ground, Plan};
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub longest_start: Duration,
     /// Its longest clean stop.
     pub longest_stop: Duration,
+    /// What it tried.
+    pub exercise: Exercise,
 }
 
 impl Outcome {
@@ -69,7 +72,10 @@ pub fn run(plan: &Plan, base: &Path) -> Result<Outcome, String> {
         .flush()
         .map_err(|error| format!("{}: {error}", directory.display()))?;
     let verdict = checker::check(&plan.terms(), &history.events());
+    let log = fs::read_to_string(&world.launch.log).unwrap_or_default();
+    let steps = &plan.steps[..cycles];
     let outcome = Outcome {
+        exercise: Exercise::of(steps, &verdict.figures, world.most_spilled, &log),
         plan: plan.clone(),
         directory,
         cycles,
@@ -92,6 +98,7 @@ fn live(world: &mut World, cycles: &mut usize) -> Result<(), GivenUp> {
         // What is lost when the harness itself dies is nothing of importance.
         let _ = shared.history.flush();
         nemesis::inject(*step, world)?;
+        world.look();
         *cycles += 1;
     }
     world.progress(shared.plan.acknowledgements)?;

@@ -1,12 +1,16 @@
 //! What a data path lies on: a folder, or a file system of its own that can be filled, cut off, and copied while in use.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::plan::{Ground, TMPFS_BYTES};
+
+/// Names that an ext4 has room for: more than nsqd needs, and soon used up.
+const EXT4_INODES: &str = "2048";
 
 /// The size of an ext4 in a file. Sparse: it takes what is written.
 const EXT4_BYTES: u64 = 128 << 20;
@@ -76,12 +80,12 @@ impl Volume {
     fn format(&self, bytes: u64) -> Result<(), String> {
         let image = File::create(&self.image).and_then(|image| image.set_len(bytes));
         image.map_err(|error| format!("{}: {error}", self.image.display()))?;
-        let program = if self.ground == Ground::Ext4 {
-            "mkfs.ext4"
+        let image = path(&self.image);
+        if self.ground == Ground::Ext4 {
+            run("mkfs.ext4", &["-q", "-N", EXT4_INODES, image])
         } else {
-            "mkfs.xfs"
-        };
-        run(program, &["-q", path(&self.image)])
+            run("mkfs.xfs", &["-q", image])
+        }
     }
 
     /// Where a data path can be.
@@ -100,7 +104,7 @@ impl Volume {
             let options = match self.ground {
                 // A snapshot has the same identity as what it was taken of.
                 Ground::Xfs => "loop,nouuid",
-                _ => "loop",
+                _ => "loop,errors=remount-ro",
             };
             run(
                 "mount",
@@ -122,6 +126,17 @@ impl Volume {
     /// Cuts the power: what is not on stable storage now never will be. Until [`Volume::power_up`] all fails.
     pub fn cut_power(&self) -> Result<(), String> {
         run("xfs_io", &["-x", "-c", "shutdown", path(&self.mount)])
+    }
+
+    /// Has an ext4 make itself read-only, as after an error of its device. Only [`Volume::power_up`] ends that.
+    pub fn make_read_only(&self) -> Result<(), String> {
+        let mounts = fs::read_to_string("/proc/self/mounts").map_err(|error| error.to_string())?;
+        let is_own = |line: &&str| line.split(' ').nth(1) == self.mount.to_str();
+        let device = mounts.lines().rfind(is_own);
+        let device = device.and_then(|line| line.split(' ').next()?.strip_prefix("/dev/"));
+        let device = device.ok_or_else(|| format!("{} is no mount", self.mount.display()))?;
+        let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
+        fs::write(&trigger, "torture").map_err(|error| format!("{trigger}: {error}"))
     }
 
     /// Mounts it again after a power cut; nobody may use it.
@@ -161,6 +176,20 @@ impl Volume {
         }
         Ok(Ballast(path))
     }
+
+    /// Takes all names that there are: no file can be created until the ballast is removed.
+    pub fn use_up_inodes(&self) -> Result<Ballast, String> {
+        let ballast = Ballast(self.mount.join("names"));
+        fs::create_dir(&ballast.0).map_err(|error| error.to_string())?;
+        for number in 0.. {
+            match File::create(ballast.0.join(format!("{number}"))) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => break,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(ballast)
+    }
 }
 
 impl Drop for Volume {
@@ -171,13 +200,13 @@ impl Drop for Volume {
     }
 }
 
-/// A file that takes the room of a volume until this value goes.
+/// A file or folder that takes the room of a volume until this value goes.
 #[derive(Debug)]
 pub struct Ballast(PathBuf);
 
 impl Drop for Ballast {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.0).or_else(|_| fs::remove_dir_all(&self.0));
     }
 }
 

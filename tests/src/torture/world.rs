@@ -5,12 +5,13 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::accounts::Count;
+use super::accounts::{self, Count};
 use super::checker::Invariant;
 use super::event::{Stop, What};
 use super::history::History;
@@ -19,7 +20,7 @@ use super::lookupds::Lookupds;
 use super::namespace::Namespace;
 use super::nemesis::Fault;
 use super::plan::{Ground, Plan};
-use super::process::{Daemon, Launch};
+use super::process::{Daemon, Launch, Start};
 use super::proxy::Proxy;
 use super::requirement::FAKETIME;
 use super::volume::Volume;
@@ -54,6 +55,8 @@ pub struct World {
     pub longest_start: Duration,
     /// The longest clean stop so far.
     pub longest_stop: Duration,
+    /// The most messages that were on disk only when somebody looked.
+    pub most_spilled: u64,
     nsqd: Option<Daemon>,
     lookupds: Option<Lookupds>,
     namespace: Option<Namespace>,
@@ -80,6 +83,7 @@ impl World {
             launch,
             longest_start: Duration::ZERO,
             longest_stop: Duration::ZERO,
+            most_spilled: 0,
             nsqd: None,
             lookupds,
             namespace,
@@ -122,13 +126,43 @@ impl World {
     pub fn start_alone(&mut self) -> Result<(), GivenUp> {
         match self.launch.start() {
             Ok(nsqd) => {
-                self.longest_start = self.longest_start.max(nsqd.started_in);
-                self.nsqd = Some(nsqd);
-                self.record(What::Up);
+                self.adopt(nsqd);
                 Ok(())
             }
             Err(reason) => Err(self.give_up(Invariant::Liveness, format!("nsqd: {reason}"))),
         }
+    }
+
+    fn adopt(&mut self, nsqd: Daemon) {
+        self.longest_start = self.longest_start.max(nsqd.started_in);
+        self.nsqd = Some(nsqd);
+        self.record(What::Up);
+    }
+
+    /// Starts a nsqd that does this wrong on purpose, and leads clients to it; tells how it ended if it did so at its
+    /// start.
+    pub fn start_ordered(&mut self, sabotage: &str) -> Result<Option<ExitStatus>, GivenUp> {
+        let mut launch = self.launch.clone();
+        launch.order(sabotage);
+        match launch.try_start() {
+            Ok(Start::Listening(nsqd)) => {
+                self.adopt(nsqd);
+                self.admit();
+                Ok(None)
+            }
+            Ok(Start::Ended(status)) => {
+                self.record(What::Down { stop: Stop::Killed });
+                Ok(Some(status))
+            }
+            Err(reason) => Err(self.give_up(Invariant::Liveness, format!("nsqd: {reason}"))),
+        }
+    }
+
+    /// Notes how nsqd has ended by itself, if it has; it is to be started again.
+    pub fn bury(&mut self) -> Option<ExitStatus> {
+        let status = self.nsqd.as_mut()?.ended()?;
+        self.kill();
+        Some(status)
     }
 
     /// The running nsqd; starts one if it has died by itself, which is a violation.
@@ -181,6 +215,12 @@ impl World {
         });
         let back = cut.and_then(|()| self.volume.power_up());
         back.map_err(|reason| self.give_up(Invariant::Conduct, format!("the harness: {reason}")))
+    }
+
+    /// Has the file system make itself read-only; what is answered from now on may be a lie, as when the power is cut.
+    pub fn make_read_only(&self) -> Result<(), String> {
+        self.record(What::Cutting);
+        self.volume.make_read_only()
     }
 
     /// The nsqlookupds, of a run that has faults of these.
@@ -257,18 +297,35 @@ impl World {
 
     /// HTTP GET of nsqd, which must answer with JSON.
     pub fn get(&self, path: &str) -> Result<Value, String> {
-        serde_json::from_str(&self.request("GET", path)?).map_err(|error| error.to_string())
+        serde_json::from_str(&self.request("GET", path, b"")?).map_err(|error| error.to_string())
+    }
+
+    /// Whether nsqd says that all is well.
+    pub fn is_healthy(&self) -> bool {
+        self.request("GET", "/ping", b"").is_ok()
+    }
+
+    /// Notes how many messages are on disk only.
+    pub fn look(&mut self) {
+        // What can't be told now is told next time.
+        let stats = self.get("/stats?format=json").unwrap_or_default();
+        self.most_spilled = self.most_spilled.max(accounts::on_disk(&stats));
     }
 
     /// HTTP POST to nsqd without a body, which must succeed.
     pub fn act(&self, path: &str) -> Result<(), String> {
-        self.request("POST", path).map(|_| ())
+        self.post(path, b"")
     }
 
-    fn request(&self, method: &str, path: &str) -> Result<String, String> {
+    /// HTTP POST to nsqd, which must succeed.
+    pub fn post(&self, path: &str, body: &[u8]) -> Result<(), String> {
+        self.request("POST", path, body).map(|_| ())
+    }
+
+    fn request(&self, method: &str, path: &str, body: &[u8]) -> Result<String, String> {
         let nsqd = self.nsqd.as_ref().ok_or("nsqd is down")?;
         let answer =
-            try_request(nsqd.http, method, path, b"").map_err(|error| error.to_string())?;
+            try_request(nsqd.http, method, path, body).map_err(|error| error.to_string())?;
         match answer.status {
             200 => Ok(answer.body),
             status => Err(format!(
@@ -314,10 +371,10 @@ impl World {
     pub fn inspect(&self) {
         for file in files(&data_path(self.volume.path())) {
             let name = file.to_string_lossy();
-            if [".tmp", ".damaged"]
+            let is_stray = [".tmp", ".damaged"]
                 .iter()
-                .any(|ending| name.ends_with(ending))
-            {
+                .any(|ending| name.ends_with(ending));
+            if is_stray || name.contains("/deleted-") {
                 self.complain(Invariant::Litter, format!("{name} was left behind"));
             }
         }
@@ -343,14 +400,22 @@ fn launch(plan: &Plan, volume: &Path, log: PathBuf) -> Launch {
         "--broadcast-address=127.0.0.1".to_owned(),
         format!("--data-path={}", data_path(volume).display()),
         format!("--durability={}", plan.durability.name()),
+        format!("--mem-queue-size={}", plan.mem_queue_size),
         format!("--msg-timeout={}ms", plan.msg_timeout_ms),
         format!("--sync-timeout={}ms", plan.sync_timeout_ms),
     ];
     if plan.ground != Ground::Folder {
         arguments.push("--max-bytes-per-file=1048576".to_owned());
     }
+    let aborts = plan.has(|fault| fault == Fault::Abort);
+    if aborts {
+        // So that it comes soon to where it is to die.
+        arguments.push("--max-bytes-per-file=8192".to_owned());
+        arguments.push("--checkpoint-interval=100ms".to_owned());
+    }
     arguments.extend(plan.flags.iter().cloned());
-    Launch::new(plan.sabotage.as_deref(), arguments, log)
+    let sabotage = plan.sabotage.as_deref().or(aborts.then_some(""));
+    Launch::new(sabotage, arguments, log)
 }
 
 /// Makes what nsqd lives among, as far as the faults need it.

@@ -137,7 +137,7 @@ impl Checked<'_> {
             .iter()
             .any(|delivery| self.index.connections[&delivery.connection].is_stale(delivery.at));
         if stale {
-            self.verdict.figures.duplicates_of_clients += 1;
+            self.verdict.figures.duplicates_of_freezes += 1;
             return;
         }
         self.cause(message, channel, before, now);
@@ -198,12 +198,14 @@ impl Checked<'_> {
             let text = format!("{key} came again on c{channel}, {why}");
             self.violated(invariant, message, now.at, text);
         }
+        let disconnected = self.holder_ended(before, now);
         let figures = &mut self.verdict.figures;
-        if stopped {
-            figures.duplicates_of_restarts += 1;
-        } else {
-            figures.duplicates_of_clients += 1;
-        }
+        *match before.then {
+            _ if stopped => &mut figures.duplicates_of_restarts,
+            Then::Requeued { .. } => &mut figures.duplicates_of_requeues,
+            _ if disconnected => &mut figures.duplicates_of_disconnects,
+            _ => &mut figures.duplicates_of_timeouts,
+        } += 1;
     }
 
     fn attempts(&mut self, message: &Message, channel: u16, before: &Delivery, now: &Delivery) {

@@ -110,8 +110,14 @@ pub struct Figures {
     pub duplicates_of_restarts: u64,
     /// The most that these may be: what was in flight at each restart, and what was finished shortly before a crash.
     pub duplicates_of_restarts_max: u64,
-    /// Duplicates after a lost connection, a time-out or a REQ.
-    pub duplicates_of_clients: u64,
+    /// Duplicates after REQ.
+    pub duplicates_of_requeues: u64,
+    /// Duplicates after the connection was lost that held a message.
+    pub duplicates_of_disconnects: u64,
+    /// Duplicates after a message was held for too long.
+    pub duplicates_of_timeouts: u64,
+    /// Duplicates that a consumer had a hand in which read nothing for a while.
+    pub duplicates_of_freezes: u64,
     /// Unanswered batches of which a crash left some messages and not others.
     pub batches_split_by_crashes: u64,
     /// Longest time from a publish to its OK, in milliseconds.

@@ -26,17 +26,29 @@ pub(super) fn hold(world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
 /// Topics of no importance come, are filled, paused, emptied, and go.
 pub(super) fn churn(world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
     for round in 0..random.u16(5..20) {
-        let topic = format!("churn{}", round % 3);
-        must(world, &format!("/topic/create?topic={topic}"))?;
-        must(world, &format!("/channel/create?topic={topic}&channel=c"))?;
-        must(world, &format!("/topic/pause?topic={topic}"))?;
-        must(world, &format!("/topic/unpause?topic={topic}"))?;
-        must(world, &format!("/channel/empty?topic={topic}&channel=c"))?;
-        must(world, &format!("/topic/empty?topic={topic}"))?;
-        must(world, &format!("/channel/delete?topic={topic}&channel=c"))?;
-        must(world, &format!("/topic/delete?topic={topic}"))?;
+        world.nsqd()?;
+        if let Err(reason) = come_and_go(world, &format!("churn{}", round % 3)) {
+            world.complain(Invariant::Conduct, reason);
+        }
     }
     Ok(())
+}
+
+/// The life of a topic.
+///
+/// # Errors
+///
+/// Says which step of it failed.
+pub(super) fn come_and_go(world: &World, topic: &str) -> Result<(), String> {
+    world.act(&format!("/topic/create?topic={topic}"))?;
+    world.act(&format!("/channel/create?topic={topic}&channel=c"))?;
+    world.post(&format!("/mpub?topic={topic}"), b"a\nb\nc\n")?;
+    world.act(&format!("/topic/pause?topic={topic}"))?;
+    world.act(&format!("/topic/unpause?topic={topic}"))?;
+    world.act(&format!("/channel/empty?topic={topic}&channel=c"))?;
+    world.act(&format!("/topic/empty?topic={topic}"))?;
+    world.act(&format!("/channel/delete?topic={topic}&channel=c"))?;
+    world.act(&format!("/topic/delete?topic={topic}"))
 }
 
 fn must(world: &mut World, path: &str) -> Result<(), GivenUp> {

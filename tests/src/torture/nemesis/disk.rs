@@ -11,6 +11,7 @@ use rustix::process::{Resource, Rlimit, prlimit};
 use super::tracer::{SYNCS, Tracer};
 use crate::torture::checker::Invariant;
 use crate::torture::promises::Durability;
+use crate::torture::volume::Ballast;
 use crate::torture::world::{GivenUp, World, data_path, files};
 
 /// How long a fault lasts that nobody need notice.
@@ -24,7 +25,18 @@ const ROOM_BYTES: u64 = 1_000;
 
 pub(super) fn fill(world: &mut World) -> Result<(), GivenUp> {
     let filled = world.volume().fill();
-    let ballast = filled.map_err(|reason| world.give_up(Invariant::Conduct, reason))?;
+    starve(world, filled)
+}
+
+/// There is room, and no file can be created.
+pub(super) fn use_up_inodes(world: &mut World) -> Result<(), GivenUp> {
+    let used_up = world.volume().use_up_inodes();
+    starve(world, used_up)
+}
+
+/// Waits until nsqd misses what the ballast takes, and gives it back.
+fn starve(world: &mut World, ballast: Result<Ballast, String>) -> Result<(), GivenUp> {
+    let ballast = ballast.map_err(|reason| world.give_up(Invariant::Conduct, reason))?;
     if let Some(load) = &world.load {
         load.freeze_all(true);
     }
@@ -56,6 +68,24 @@ fn resume(world: &mut World) -> Result<(), GivenUp> {
 pub(super) fn cut_power(world: &mut World) -> Result<(), GivenUp> {
     world.cut_power()?;
     world.start()
+}
+
+/// The file system makes itself read-only: nothing is answered with OK, until it is mounted again.
+pub(super) fn make_read_only(world: &mut World) -> Result<(), GivenUp> {
+    let made = world.make_read_only();
+    made.map_err(|reason| world.give_up(Invariant::Conduct, format!("the harness: {reason}")))?;
+    thread::sleep(WHILE);
+    let before = world.shared.acknowledged();
+    thread::sleep(WHILE);
+    let accepted = world.shared.acknowledged() - before;
+    if accepted > 0 {
+        let text = format!("{accepted} messages were accepted on a read-only disk");
+        world.complain(Invariant::Sync, text);
+    }
+    if world.is_healthy() {
+        world.complain(Invariant::Conduct, "/ping is OK on a read-only disk");
+    }
+    cut_power(world)
 }
 
 /// Some syncs fail, the later ones succeed. What was answered with OK must outlive the power.

@@ -1,5 +1,6 @@
 //! What is done to the daemons: each fault begins, lasts while the load goes on, and is healed before the next one.
 
+pub mod abort;
 mod admin;
 mod disk;
 mod network;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::Step;
 use super::requirement::Requirement;
 use super::world::{GivenUp, World};
+use abort::Place;
 
 /// Something that can go wrong.
 #[derive(
@@ -26,6 +28,8 @@ pub enum Fault {
     Kill,
     /// SIGTERM to nsqd, and a start.
     Terminate,
+    /// nsqd dies at a place of its own code, where files are half changed, and is started.
+    Abort,
     /// Ten kills while nsqd starts.
     CrashLoop,
     /// SIGTERM at any moment of a start, which must end it soon all the same.
@@ -44,6 +48,10 @@ pub enum Fault {
     Trickle,
     /// The disk is full.
     Full,
+    /// No file can be created: the names that a file system has room for are used up.
+    Inodes,
+    /// The file system makes itself read-only.
+    ReadOnly,
     /// Syncs fail with EIO.
     SyncError,
     /// None: the names of new files are synced with what is in them.
@@ -73,9 +81,20 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// As the command line has it.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value().expect("none is hidden");
+        value.get_name().to_owned()
+    }
+
     /// Whether it needs a volume whose power can be cut.
     pub fn cuts_power(self) -> bool {
         matches!(self, Self::PowerCut | Self::Snapshot)
+    }
+
+    /// Whether it needs a volume with an ext4.
+    pub fn needs_ext4(self) -> bool {
+        matches!(self, Self::Inodes | Self::ReadOnly)
     }
 
     /// Whether it needs a volume that can be filled.
@@ -91,7 +110,9 @@ impl Fault {
     /// What it needs of the machine.
     pub fn requirement(self) -> Option<Requirement> {
         match self {
-            Self::PowerCut | Self::Snapshot | Self::Full => Some(Requirement::Mount),
+            Self::PowerCut | Self::Snapshot | Self::Full | Self::Inodes | Self::ReadOnly => {
+                Some(Requirement::Mount)
+            }
             Self::SyncError | Self::Names | Self::ReadError | Self::SlowSync => {
                 Some(Requirement::Strace)
             }
@@ -106,13 +127,14 @@ impl Fault {
 pub fn inject(step: Step, world: &mut World) -> Result<(), GivenUp> {
     let mut random = Rng::with_seed(step.seed);
     world.begin(step.fault);
-    let done = act(step.fault, world, &mut random);
+    let done = act(step, world, &mut random);
     world.heal(step.fault);
     done
 }
 
-fn act(fault: Fault, world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
-    match fault {
+fn act(step: Step, world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
+    match step.fault {
+        Fault::Abort => abort::abort(world, Place::chosen_by(step.seed)),
         Fault::Kill => process::kill(world),
         Fault::Terminate => process::terminate(world),
         Fault::CrashLoop => process::crash_loop(world, random),
@@ -125,6 +147,8 @@ fn act(fault: Fault, world: &mut World, random: &mut Rng) -> Result<(), GivenUp>
         Fault::HalfOpen => network::half_open(world, random),
         Fault::Trickle => network::trickle(world, random),
         Fault::Full => disk::fill(world),
+        Fault::Inodes => disk::use_up_inodes(world),
+        Fault::ReadOnly => disk::make_read_only(world),
         Fault::SyncError => disk::fail_syncs(world, random),
         Fault::Names => disk::watch_names(world),
         Fault::ReadError => disk::fail_reads(world, random),

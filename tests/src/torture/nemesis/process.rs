@@ -1,5 +1,7 @@
 //! Faults of the process: killed, stopped, started over itself, out of descriptors.
 
+use std::fs;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,8 @@ use crate::wait;
 
 /// How often a crash loop crashes.
 const CRASHES: usize = 10;
+/// What they may add to the data path: files of metadata and progress, written anew.
+const GROWTH_BYTES_MAX: u64 = 64 << 10;
 /// Within this time of its start a nsqd is killed or stopped.
 const EARLY_MS_MAX: u64 = 60;
 /// How long a stop may take, whenever it is asked for.
@@ -30,24 +34,51 @@ pub(super) fn terminate(world: &mut World) -> Result<(), GivenUp> {
 
 pub(super) fn crash_loop(world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
     world.kill();
+    let before = Left::find(world);
     for _ in 0..CRASHES {
         let mut nsqd = spawn(world)?;
         thread::sleep(Duration::from_millis(random.u64(0..EARLY_MS_MAX)));
         let _ = (nsqd.kill(), nsqd.wait());
         world.record(What::Down { stop: Stop::Killed });
     }
-    let folder = data_path(world.volume().path());
-    let temporary = files(&folder)
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|extension| extension == "tmp"));
-    let count = temporary.count();
-    // One for each file that is replaced as a whole: metadata, ids, and a topic's progress.
-    let count_max = 2 + usize::from(world.shared.plan.topics);
-    if count > count_max {
-        let text = format!("{count} temporary files after {CRASHES} crashes");
+    let after = Left::find(world);
+    // Metadata, ids, and a topic's progress are replaced as a whole: each may be new, with its next content beside it.
+    let replaced = 2 + usize::from(world.shared.plan.topics);
+    if after.temporary > replaced
+        || after.files > before.files + replaced
+        || after.bytes > before.bytes + GROWTH_BYTES_MAX
+    {
+        let text = format!("{CRASHES} crashes made {after:?} of {before:?}");
         world.complain(Invariant::Litter, text);
     }
     world.start()
+}
+
+/// What lies in the data path.
+#[derive(Debug)]
+struct Left {
+    /// Temporary files.
+    temporary: usize,
+    /// Others.
+    files: usize,
+    /// Of all.
+    bytes: u64,
+}
+
+impl Left {
+    fn find(world: &World) -> Self {
+        let files = files(&data_path(world.volume().path()));
+        let is_temporary = |file: &&PathBuf| file.extension().is_some_and(|it| it == "tmp");
+        let temporary = files.iter().filter(is_temporary).count();
+        let bytes = files
+            .iter()
+            .filter_map(|file| Some(fs::metadata(file).ok()?.len()));
+        Self {
+            temporary,
+            files: files.len() - temporary,
+            bytes: bytes.sum(),
+        }
+    }
 }
 
 pub(super) fn early_stop(world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
