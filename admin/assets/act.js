@@ -113,31 +113,41 @@ function leave({ act, topic, channel, node }) {
 function create(topic) {
   const fields = {
     topic: h('input', { value: topic, required: true, maxLength: 64, autocomplete: 'off', spellcheck: false }),
-    channel: h('input', { required: topic !== '', maxLength: 64, autocomplete: 'off', spellcheck: false }),
+    channels: h('input', { required: topic !== '', autocomplete: 'off', spellcheck: false }),
   }
+  const nodes = h('fieldset', {}, h('legend', {}, topic ? 'Also on these nodes' : 'At once on these nodes; on others as soon as somebody publishes'))
   const error = h('p', { className: 'error', role: 'alert' })
   const submit = async (event) => {
     event.preventDefault()
-    const body = { topic: fields.topic.value.trim(), channel: fields.channel.value.trim() }
+    const body = {
+      topic: fields.topic.value.trim(),
+      channels: fields.channels.value.split(/[\s,]+/).filter(Boolean),
+      nodes: [...nodes.querySelectorAll(':checked')].map((box) => box.value),
+    }
     try {
       const { message } = await ask(url('/api/topics'), { method: 'POST', body })
       if (message) error.textContent = message
-      // Its channel may be on no node yet.
+      // Its channels may be on no node yet.
       else location.assign(url(place(body.topic)))
     } catch (refusal) {
       error.textContent = refusal.message
     }
   }
   const box = dialog(
-    topic ? 'Create a channel' : 'Create a topic',
+    topic ? 'Create channels' : 'Create a topic',
     h(
       'form',
       { submit },
       h('label', {}, 'Topic', fields.topic),
-      h('label', {}, topic ? 'Channel' : 'Channel, if one is wanted', fields.channel),
+      h('label', {}, topic ? 'Channels' : 'Channels, if any are wanted', fields.channels),
+      nodes,
       error,
       h('p', { className: 'buttons' }, h('button', { type: 'button', click: () => box.close() }, 'Cancel'), h('button', { className: 'primary' }, 'Create')),
     ),
   )
-  fields[topic ? 'channel' : 'topic'].focus()
+  fields[topic ? 'channels' : 'topic'].focus()
+  ask(url('/api/live', { view: 'nodes' })).then(({ nodes: known }) => {
+    const up = Object.keys(known).filter((name) => !known[name].error)
+    nodes.append(...up.map((name) => h('label', { className: 'inline' }, h('input', { type: 'checkbox', value: name }), name)))
+  }, () => nodes.remove())
 }

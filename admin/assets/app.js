@@ -2,6 +2,7 @@
 import './table.js'
 import './live.js'
 import './act.js'
+import './clean.js'
 import './peek.js'
 import './publish.js'
 import './jump.js'

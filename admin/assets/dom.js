@@ -68,6 +68,14 @@ export function rate(value) {
   return value < 9.95 ? value.toFixed(1) : count(Math.round(value))
 }
 
+// Nanoseconds in a unit that fits, with three digits.
+function latency(nanoseconds) {
+  const [unit, name] = [[1e9, 's'], [1e6, 'ms'], [1e3, 'µs']].find(([least]) => nanoseconds >= least) ?? []
+  if (!unit) return nanoseconds > 0 ? '<1 µs' : '0'
+  const value = nanoseconds / unit
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${name}`
+}
+
 // Seconds in the two largest units: `5m 26s`.
 export function span(seconds) {
   const units = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']]
@@ -90,8 +98,8 @@ export function size(bytes) {
 
 // The worst first: place and colour of each verdict, as in the pages as they come.
 const VERDICTS = {
-  stuck: 'bad', no_consumers: 'bad', timeouts: 'warn', requeue_storm: 'warn', growing: 'bad', paused: 'warn',
-  partly_paused: 'warn', draining: 'warn', keeping_up: 'good', idle: 'idle',
+  stuck: 'bad', not_ready: 'bad', no_consumers: 'bad', timeouts: 'warn', requeue_storm: 'warn', growing: 'bad', imbalance: 'warn',
+  missing_on_nodes: 'warn', paused: 'warn', partly_paused: 'warn', draining: 'warn', keeping_up: 'good', idle: 'idle',
 }
 const RANKS = Object.keys(VERDICTS)
 export const rank = (text) => {
@@ -99,11 +107,12 @@ export const rank = (text) => {
   return place < 0 ? RANKS.length : place
 }
 
-const STATES = { up: 'good', down: 'bad', unwell: 'bad' }
+const STATES = { up: 'good', down: 'bad', unwell: 'bad', drained: 'good', 'in use': '' }
 const WRITE = {
   count,
   rate,
   span,
+  latency,
   age: (nanoseconds) => span(nanoseconds / 1e9),
   verdict: (name) => name.replaceAll('_', ' '),
   state: (name) => name,
@@ -111,6 +120,7 @@ const WRITE = {
 
 // Writes a value into an element, as its column or itself says. Tags change their colour too.
 export function write(element, value, as) {
+  if (as === 'load') return void (element.querySelector('meter').value = value)
   const text = value == null ? '–' : (WRITE[as] ?? String)(value)
   const tag = as === 'verdict' || as === 'state' ? element.querySelector('.tag') ?? element : element
   if (tag.textContent === text) return

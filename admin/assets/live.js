@@ -77,15 +77,35 @@ function shaped(data) {
   if (data.topic && data.channels) {
     data.topic.channels = (data.topic.channels ?? []).map((channel) => ({ ...channel, ...data.channels[channel.channel_name] }))
   }
+  if (data.channel?.clients) addLoads(data.channel.clients, data.time)
   if (data.node_count !== undefined) data.up_node_count = data.node_count - data.missing_node_count
   if (data.node) data.node = stated(data.node, data.time)
   if (data.nodes) data.nodes = Object.entries(data.nodes).map(([name, node]) => ({ name, ...stated(node, data.time) }))
   return data
 }
 
+// What consumers had finished when they were seen last.
+let finished = new Map()
+
+// Adds how much of what it is ready for each consumer has in flight, and how fast it finishes.
+function addLoads(clients, time) {
+  const seen = new Map()
+  for (const client of clients) {
+    const key = `${client.node} ${client.remote_address} ${client.connect_ts}`
+    const before = finished.get(key)
+    const isNewer = before && time > before.time
+    client.load = Math.min(1, client.in_flight_count / Math.max(1, client.ready_count))
+    client.finish_rate = isNewer ? Math.max(0, (client.finish_count - before.count) / (time - before.time)) : before?.rate
+    seen.set(key, before && !isNewer ? before : { time, count: client.finish_count, rate: client.finish_rate })
+  }
+  finished = seen
+}
+
 function stated(node, time) {
   const state = node.error ? 'down' : ['OK', ''].includes(node.health) ? 'up' : 'unwell'
-  return { ...node, state, uptime: node.start_time ? time - node.start_time : null }
+  const left = node.message_rate + node.depth + node.in_flight_count + node.deferred_count
+  const drained = node.error || left > 0 ? 'in use' : 'drained'
+  return { ...node, state, drained, uptime: node.start_time ? time - node.start_time : null }
 }
 
 // Says whether figures move. Only a change is told, so that screen readers stay quiet.

@@ -1,5 +1,6 @@
-// Messages that wait, looked at without taking them.
+// Messages of a channel, looked at without taking them.
 import { ask, count, h, size, span, url } from './dom.js'
+import { write } from './publish.js'
 
 const section = document.getElementById('peek')
 const form = section?.querySelector('form')
@@ -9,35 +10,44 @@ let messages = []
 form?.addEventListener('submit', async (event) => {
   event.preventDefault()
   const { topic, channel } = section.dataset
-  const { node, offset, n } = form.elements
+  const { node, state, offset, n } = form.elements
   list.replaceChildren(h('p', { className: 'quiet' }, 'Looking…'))
   try {
-    const told = await ask(url('/api/peek', { topic, channel, node: node.value, offset: offset.value, n: n.value }))
-    messages = told.messages
+    const told = await ask(url('/api/peek', { topic, channel, node: node.value, state: state.value, offset: offset.value, n: n.value }))
+    messages = told.messages.map((found) => ({ ...found, bytes: Uint8Array.from(atob(found.body), (character) => character.charCodeAt(0)) }))
     show(told.message)
   } catch (error) {
-    const isOff = /404|NOT_FOUND|PEEK/.test(error.message)
-    const hint = isOff ? ' Nodes allow it when they are started with --enable-peek.' : ''
+    const hint = error.message.includes('PEEK_DISABLED') ? ' Nodes allow it when they are started with --enable-peek.' : ''
     list.replaceChildren(h('p', { className: 'error' }, error.message + hint))
   }
 })
 form?.elements.form.addEventListener('change', () => messages.length && show(''))
+form?.elements.words.addEventListener('input', () => messages.length && show(''))
 
-function show(message) {
-  const shown = messages.map((found) => {
-    const bytes = Uint8Array.from(atob(found.body), (character) => character.charCodeAt(0))
-    const text = written(bytes, form.elements.form.value)
-    const copy = h('button', { type: 'button', className: 'small', click: () => copied(copy, text) }, 'Copy')
-    const age = span(Date.now() / 1000 - found.timestamp / 1e9)
-    return h(
-      'article',
-      { className: 'message' },
-      h('header', {}, h('code', {}, found.id), ` ${age} old · ${count(found.attempts)} attempts · ${size(found.size)} · ${found.node} `, copy),
-      h('pre', { tabIndex: 0, 'aria-label': `Body of ${found.id}` }, text + (found.body_truncated ? '\n… and more' : '')),
-    )
-  })
-  const head = shown.length ? h('p', { className: 'quiet' }, `${shown.length} messages`) : h('p', { className: 'empty' }, 'Nothing waits.')
-  list.replaceChildren(...[message && h('p', { className: 'error' }, message), head, ...shown].filter(Boolean))
+function show(warning) {
+  const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean)
+  const texts = messages.map((found) => [found, written(found.bytes, form.elements.form.value)])
+  const shown = texts.filter(([found, text]) => words.every((word) => `${found.id} ${text}`.toLowerCase().includes(word)))
+  const number = shown.length === messages.length ? count(messages.length) : `${count(shown.length)} of ${count(messages.length)}`
+  const head = messages.length
+    ? h('p', { className: 'quiet found' }, `${number} ${messages.length === 1 ? 'message' : 'messages'} `, h('button', { type: 'button', className: 'small', click: () => save(shown.map(([found]) => found)) }, 'Download'))
+    : h('p', { className: 'empty' }, 'There are none.')
+  list.replaceChildren(...[warning && h('p', { className: 'error' }, warning), head, ...shown.map(([found, text]) => article(found, text))].filter(Boolean))
+}
+
+function article(found, text) {
+  const copy = h('button', { type: 'button', className: 'small', click: () => copied(copy, text) }, 'Copy')
+  // Of a long body only the start is here.
+  const again = found.body_truncated ? null : h('button', { type: 'button', className: 'small', click: () => write(section.dataset.topic, found.bytes) }, 'Publish again…')
+  const age = span(Date.now() / 1000 - found.timestamp / 1e9)
+  const due = found.due ? ` · due in ${span(found.due / 1e9 - Date.now() / 1000)}` : ''
+  const facts = ` ${age} old · ${count(found.attempts)} attempts${due} · ${size(found.size)} · ${found.node} `
+  return h(
+    'article',
+    { className: 'message' },
+    h('header', {}, h('code', {}, found.id), facts, h('span', { className: 'end' }, copy, ' ', again)),
+    h('pre', { tabIndex: 0, 'aria-label': `Body of ${found.id}` }, text + (found.body_truncated ? '\n… and more' : '')),
+  )
 }
 
 function written(bytes, form) {
@@ -70,4 +80,13 @@ async function copied(button, text) {
   } catch {
     button.textContent = 'Not allowed'
   }
+}
+
+// A file with a message a line, as the API tells them.
+function save(chosen) {
+  const lines = chosen.map(({ bytes, ...told }) => JSON.stringify(told))
+  const href = URL.createObjectURL(new Blob([`${lines.join('\n')}\n`], { type: 'application/x-ndjson' }))
+  const { topic, channel } = section.dataset
+  h('a', { href, download: `${topic}.${channel}.ndjson` }).click()
+  URL.revokeObjectURL(href)
 }

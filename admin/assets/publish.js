@@ -8,7 +8,8 @@ document.addEventListener('click', ({ target }) => {
   if (button) write(button.dataset.publish)
 })
 
-async function write(topic) {
+// Opens the form; `given` is a body to begin with: bytes, as text where they are.
+export async function write(topic, given) {
   const body = h('textarea', { rows: 8, spellcheck: false, required: true })
   const file = h('input', { type: 'file' })
   const batch = h('input', { type: 'checkbox' })
@@ -18,7 +19,7 @@ async function write(topic) {
   const length = h('p', { className: 'quiet' })
   const state = h('p', { role: 'status' })
   const go = h('button', { className: 'primary' }, 'Publish')
-  let bytes // Of the file, if one is chosen.
+  let bytes // Of the file, if one is chosen, or of what is no text.
 
   const measure = () => {
     const length_bytes = bytes?.length ?? new TextEncoder().encode(body.value).length
@@ -71,6 +72,15 @@ async function write(topic) {
     body.disabled = Boolean(bytes)
     measure()
   })
+  if (given) {
+    try {
+      body.value = new TextDecoder('utf-8', { fatal: true }).decode(given)
+    } catch {
+      bytes = given
+      body.disabled = true
+      body.placeholder = 'These bytes are no text; they are published as they are.'
+    }
+  }
   measure()
   body.focus()
   const { nodes } = await ask(url('/api/live', { view: 'nodes' })).catch(() => ({ nodes: {} }))

@@ -30,6 +30,14 @@ class Table {
     this.listen(this.head?.querySelector('input.js[type=search]'))
     this.more = document.createElement('p')
     this.more.className = 'more quiet'
+    this.wider = document.createElement('button')
+    this.wider.type = 'button'
+    this.wider.className = 'small'
+    this.wider.textContent = 'Show more'
+    this.wider.addEventListener('click', () => {
+      this.limit += ROWS_MAX
+      this.show()
+    })
     this.region.after(this.more)
     this.show()
   }
@@ -142,8 +150,8 @@ class Table {
     this.place(shown)
     this.region.hidden = this.rows.size === 0
     if (this.number) this.number.textContent = words.length ? `${wanted.length} of ${this.rows.size}` : String(this.rows.size)
-    const rest = this.limit === ROWS_MAX && wanted.length - shown.length
-    this.more.textContent = rest ? `${rest} more: filter to find them.` : words.length && !wanted.length ? 'No row has these words.' : ''
+    const rest = this.limit >= ROWS_MAX ? wanted.length - shown.length : 0
+    this.more.replaceChildren(...(rest ? [`${rest} more: filter to find them. `, this.wider] : words.length && !wanted.length ? ['No row has these words.'] : []))
   }
 
   place(shown) {

@@ -22,6 +22,7 @@ mod sample;
 pub mod session;
 #[cfg(test)]
 mod testing;
+mod units;
 
 use std::sync::Arc;
 use std::time::Duration;

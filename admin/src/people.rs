@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::cluster::{Cluster, ClusterError, Consumer, Publisher};
+use crate::cluster::{Cluster, ClusterError, Consumer, Publisher, Warnings};
 
 /// What was told last.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct People {
 pub(crate) struct Lists {
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) publishers: Vec<Publisher>,
-    pub(crate) message: String,
+    pub(crate) warnings: Warnings,
 }
 
 impl People {
@@ -35,7 +35,7 @@ impl People {
         let lists = Arc::new(Lists {
             consumers,
             publishers,
-            message: warnings.message(),
+            warnings,
         });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         *known = Some((Instant::now(), Arc::clone(&lists)));

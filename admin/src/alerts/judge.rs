@@ -1,13 +1,15 @@
 //! Which conditions hold in a sample. Verdicts of channels are written into it on the way.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::verdict::{Tracker, Verdict};
-use crate::sample::{NodeSample, Sample, TopicSample};
+use crate::cluster::is_loopback;
+use crate::options::AlertLimits;
+use crate::sample::{ChannelSample, NodeSample, Sample, TopicSample};
+use crate::units;
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,6 +21,8 @@ pub(crate) enum Rule {
     NodeUnhealthy,
     /// A node announces an address that leads everybody to themselves, while there are others.
     NodeLoopback,
+    /// Some nsqlookupds do not know a node that others know: consumers that ask them miss its messages.
+    NodeUnregistered,
     /// An nsqlookupd does not answer.
     LookupdMissing,
     /// See [`Verdict::Stuck`].
@@ -27,6 +31,10 @@ pub(crate) enum Rule {
     NoConsumers,
     /// See [`Verdict::Growing`].
     DepthGrowing,
+    /// More messages wait than an operator allows.
+    DepthHigh,
+    /// A channel has been paused for longer than an operator allows.
+    PausedLong,
     /// A topic that was published to is so no longer.
     TopicSilent,
     /// See [`Verdict::Timeouts`].
@@ -42,10 +50,13 @@ impl Rule {
             Self::NodeMissing => "node_missing",
             Self::NodeUnhealthy => "node_unhealthy",
             Self::NodeLoopback => "node_loopback",
+            Self::NodeUnregistered => "node_unregistered",
             Self::LookupdMissing => "lookupd_missing",
             Self::ConsumersStuck => "consumers_stuck",
             Self::NoConsumers => "no_consumers",
             Self::DepthGrowing => "depth_growing",
+            Self::DepthHigh => "depth_high",
+            Self::PausedLong => "paused_long",
             Self::TopicSilent => "topic_silent",
             Self::HighTimeouts => "high_timeouts",
             Self::HighRequeues => "high_requeues",
@@ -64,7 +75,11 @@ impl Rule {
     pub(super) fn hold(self) -> Duration {
         match self {
             Self::NodeMissing | Self::LookupdMissing => Duration::from_secs(5),
-            Self::NoConsumers | Self::HighTimeouts | Self::HighRequeues => Duration::from_secs(10),
+            // A node registers with one nsqlookupd after the other, and we learn of it every ten seconds.
+            Self::NodeUnregistered => Duration::from_secs(30),
+            Self::NoConsumers | Self::DepthHigh | Self::HighTimeouts | Self::HighRequeues => {
+                Duration::from_secs(10)
+            }
             _ => Duration::ZERO,
         }
     }
@@ -97,11 +112,22 @@ impl Condition {
             text,
         }
     }
+
+    fn of_channel(rule: Rule, topic: &str, channel: &str, text: &str) -> Self {
+        Self {
+            rule,
+            topic: topic.to_owned(),
+            channel: channel.to_owned(),
+            node: String::new(),
+            text: format!("{topic}/{channel}: {text}"),
+        }
+    }
 }
 
 /// Remembers what it takes to judge: of each topic and of each channel.
 #[derive(Debug, Default)]
 pub(crate) struct Judge {
+    limits: AlertLimits,
     topics: HashMap<String, TopicTracker>,
 }
 
@@ -115,16 +141,23 @@ struct TopicTracker {
 }
 
 impl Judge {
+    pub(crate) fn new(limits: AlertLimits) -> Self {
+        Self {
+            limits,
+            topics: HashMap::new(),
+        }
+    }
+
     /// Judges every channel, and tells what is wrong.
     pub(crate) fn judge(&mut self, now: Instant, sample: &mut Sample) -> Vec<Condition> {
         let mut conditions = Vec::new();
         let is_alone = sample.nodes.len() == 1;
         for (name, node) in &sample.nodes {
-            conditions.extend(of_node(name, node, is_alone));
+            conditions.extend(of_node(name, node, is_alone, sample.lookupd_count));
         }
-        conditions.extend(sample.warnings.iter().map(|text| {
-            let who = text.split('/').next().unwrap_or(text);
-            Condition::of_node(Rule::LookupdMissing, who, text.clone())
+        conditions.extend(sample.warnings.iter().map(|report| {
+            let text = format!("{}: {}", report.who, report.what);
+            Condition::of_node(Rule::LookupdMissing, &report.who, text)
         }));
 
         let is_complete = sample.is_complete();
@@ -137,8 +170,11 @@ impl Judge {
                 self.topics.insert(name.clone(), TopicTracker::new(now));
             }
             let tracker = self.topics.get_mut(name).expect("inserted above");
-            tracker.judge(now, name, topic, is_complete, &mut conditions);
+            let told = tracker.judge(now, name, topic, is_complete, &self.limits);
+            conditions.extend(told);
         }
+        let limits = &self.limits;
+        conditions.retain(|told| !limits.ignores(&told.topic, &told.channel));
         conditions
     }
 }
@@ -159,8 +195,9 @@ impl TopicTracker {
         name: &str,
         topic: &mut TopicSample,
         is_complete: bool,
-        conditions: &mut Vec<Condition>,
-    ) {
+        limits: &AlertLimits,
+    ) -> Vec<Condition> {
+        let mut conditions = Vec::new();
         if self.is_silent(now, topic, is_complete) {
             let rate = self.rate;
             conditions.push(Condition {
@@ -175,6 +212,7 @@ impl TopicTracker {
             let channels = &topic.channels;
             self.channels.retain(|name, _| channels.contains_key(name));
         }
+        let nodes = topic.nodes;
         for (channel_name, channel) in &mut topic.channels {
             if !self.channels.contains_key(channel_name) {
                 self.channels
@@ -182,24 +220,14 @@ impl TopicTracker {
             }
             let tracker = self.channels.get_mut(channel_name);
             let tracker = tracker.expect("inserted above");
-            channel.verdict = tracker.judge(now, channel, is_complete);
-            let rule = match channel.verdict {
-                Verdict::NoConsumers => Rule::NoConsumers,
-                Verdict::Stuck => Rule::ConsumersStuck,
-                Verdict::Timeouts => Rule::HighTimeouts,
-                Verdict::RequeueStorm => Rule::HighRequeues,
-                Verdict::Growing => Rule::DepthGrowing,
-                _ => continue,
-            };
-            let (verdict, depth) = (channel.verdict, channel.figures.depth);
-            conditions.push(Condition {
-                rule,
-                topic: name.to_owned(),
-                channel: channel_name.clone(),
-                node: String::new(),
-                text: format!("{name}/{channel_name}: {verdict}; {depth} waiting"),
-            });
+            channel.verdict = tracker.judge(now, channel, nodes, is_complete);
+            let depth_max = limits.depth_max(name, channel_name);
+            let paused_for = tracker.paused_for(now);
+            for (rule, text) in of_channel(channel, paused_for, depth_max, limits.paused_max) {
+                conditions.push(Condition::of_channel(rule, name, channel_name, &text));
+            }
         }
+        conditions
     }
 
     /// True if the topic was published to, and nothing has come for [`SILENT_AFTER`]. After [`SILENT_UNTIL`] it is the new
@@ -227,26 +255,68 @@ impl TopicTracker {
     }
 }
 
-fn of_node(name: &str, node: &NodeSample, is_alone: bool) -> Option<Condition> {
+/// What is wrong with a channel that was judged: rules, and their sentences.
+fn of_channel(
+    channel: &ChannelSample,
+    paused_for: Duration,
+    depth_max: Option<i64>,
+    paused_max: Duration,
+) -> Vec<(Rule, String)> {
+    let (verdict, depth) = (channel.verdict, channel.figures.depth);
+    let rule = match verdict {
+        Verdict::NoConsumers => Some(Rule::NoConsumers),
+        Verdict::Stuck => Some(Rule::ConsumersStuck),
+        Verdict::Timeouts => Some(Rule::HighTimeouts),
+        Verdict::RequeueStorm => Some(Rule::HighRequeues),
+        Verdict::Growing => Some(Rule::DepthGrowing),
+        _ => None,
+    };
+    let depth_text = units::grouped(depth);
+    let mut found = Vec::new();
+    found.extend(rule.map(|rule| (rule, format!("{verdict}; {depth_text} waiting"))));
+    if let Some(depth_max) = depth_max.filter(|depth_max| depth > *depth_max) {
+        let depth_max = units::grouped(depth_max);
+        found.push((
+            Rule::DepthHigh,
+            format!("{depth_text} waiting, above {depth_max}"),
+        ));
+    }
+    if !paused_max.is_zero() && paused_for >= paused_max {
+        let text = format!("paused on all nodes; {depth_text} waiting");
+        found.push((Rule::PausedLong, text));
+    }
+    found
+}
+
+fn of_node(
+    name: &str,
+    node: &NodeSample,
+    is_alone: bool,
+    lookupd_count: usize,
+) -> Option<Condition> {
+    let told = |rule, text: String| Some(Condition::of_node(rule, name, format!("{name}: {text}")));
     if let Some(error) = &node.error {
-        let text = format!("{name}: {error}");
-        return Some(Condition::of_node(Rule::NodeMissing, name, text));
+        return told(Rule::NodeMissing, error.clone());
     }
     if !["", "OK"].contains(&node.health.as_str()) {
-        let text = format!("{name}: {}", node.health);
-        return Some(Condition::of_node(Rule::NodeUnhealthy, name, text));
+        return told(Rule::NodeUnhealthy, node.health.clone());
     }
-    let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
-    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-    let is_loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());
     // Where all run on one machine it is as it should be: several nodes that do are told apart by their hosts' names.
-    (is_loopback && !is_alone && node.lookupds > 0 && !is_here(&node.hostname)).then(|| {
+    if is_loopback(name) && !is_alone && node.lookupds > 0 && !is_here(&node.hostname) {
+        let hostname = &node.hostname;
         let text = format!(
-            "{name}: {} announces an address of the asker itself; set its --broadcast-address",
-            node.hostname
+            "{hostname} announces an address of the asker itself; set its --broadcast-address"
         );
-        Condition::of_node(Rule::NodeLoopback, name, text)
-    })
+        return told(Rule::NodeLoopback, text);
+    }
+    if node.lookupds < lookupd_count {
+        let text = format!(
+            "only {} of {lookupd_count} nsqlookupds know it",
+            node.lookupds
+        );
+        return told(Rule::NodeUnregistered, text);
+    }
+    None
 }
 
 fn is_here(hostname: &str) -> bool {
@@ -264,7 +334,8 @@ const SILENT_UNTIL: Duration = Duration::from_mins(30);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{ChannelSample, Figures};
+    use crate::cluster::Report;
+    use crate::sample::Figures;
 
     fn sample(message_rate: f64) -> Sample {
         let mut sample = Sample::default();
@@ -321,7 +392,13 @@ mod tests {
         ] {
             sample.nodes.insert(name.to_owned(), node);
         }
-        sample.warnings = vec!["lk:4161/nodes: cannot connect".to_owned()];
+        sample.nodes.get_mut("c:1").unwrap().lookupds = 2;
+        sample.lookupd_count = 2;
+        sample.nodes.get_mut("n:1").unwrap().lookupds = 1;
+        sample.warnings = vec![Report {
+            who: "lk:4161".to_owned(),
+            ..Report::default()
+        }];
         let conditions = judge.judge(now, &mut sample);
         let mut ids: Vec<String> = conditions.iter().map(Condition::id).collect();
         ids.sort();
@@ -331,7 +408,8 @@ mod tests {
                 "lookupd_missing:lk:4161",
                 "node_loopback:127.0.0.1:1",
                 "node_missing:a:1",
-                "node_unhealthy:b:1"
+                "node_unhealthy:b:1",
+                "node_unregistered:n:1"
             ]
         );
     }
@@ -359,5 +437,58 @@ mod tests {
             sample.topics["t"].channels["c"].verdict,
             Verdict::NoConsumers
         );
+    }
+
+    #[test]
+    fn what_operators_say_of_alerts_holds() {
+        let words = [
+            "nsqadmin",
+            "--lookupd-http-address=lk:1",
+            "--alert-depth=t/*=5",
+            "--alert-ignore=quiet",
+            "--alert-paused-after=10m",
+        ];
+        let flags = client::daemon::flags::parse(
+            &crate::options::DAEMON,
+            words.map(std::ffi::OsString::from),
+        );
+        let options = crate::Options::check(flags.unwrap()).unwrap();
+        let (mut judge, start) = (Judge::new(options.alert_limits), Instant::now());
+        let channel = |depth, paused_nodes| ChannelSample {
+            figures: Figures {
+                depth,
+                client_count: 1,
+                finish_rate: 1.0,
+                ..Figures::default()
+            },
+            nodes: 1,
+            paused_nodes,
+            ..ChannelSample::default()
+        };
+        let mut at = |minutes, topic: &str, channel| {
+            let mut sample = Sample::default();
+            let mut row = TopicSample {
+                nodes: 1,
+                ..TopicSample::default()
+            };
+            row.channels.insert("c".to_owned(), channel);
+            sample.topics.insert(topic.to_owned(), row);
+            rules(&judge.judge(start + Duration::from_mins(minutes), &mut sample))
+        };
+        assert_eq!(at(0, "t", channel(5, 0)), []);
+        assert_eq!(at(0, "t", channel(6, 1)), [Rule::DepthHigh]);
+        assert_eq!(at(9, "t", channel(5, 1)), []);
+        assert_eq!(at(10, "t", channel(5, 1)), [Rule::PausedLong]);
+        assert_eq!(at(11, "t", channel(5, 0)), []);
+        let waiting = |client_count| ChannelSample {
+            figures: Figures {
+                depth: 1,
+                client_count,
+                ..Figures::default()
+            },
+            ..channel(1, 0)
+        };
+        assert_eq!(at(12, "loud", waiting(0)), [Rule::NoConsumers]);
+        assert_eq!(at(12, "quiet", waiting(0)), []);
     }
 }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::cluster::Channel;
 use crate::sample::ChannelSample;
+use crate::units;
 
 /// How a channel is, the worst first.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -13,6 +15,9 @@ pub(crate) enum Verdict {
     Paused,
     /// Messages wait, and nobody consumes.
     NoConsumers,
+    /// Messages wait, there are consumers, and none of them takes any: a ready count of 0. Samples are without ready counts, so it
+    /// is told only where somebody looks at the channel.
+    NotReady,
     /// Messages wait or are in flight, there are consumers, and nothing has been finished for [`STUCK_AFTER`].
     Stuck,
     /// Of what is delivered, more than [`TIMEOUTS_MAX`] is not finished in time.
@@ -23,6 +28,10 @@ pub(crate) enum Verdict {
     Growing,
     /// On some nodes only.
     PartlyPaused,
+    /// One node holds more than [`IMBALANCE_MAX`] of what waits, while consumers are connected to others.
+    Imbalance { percent: i64 },
+    /// Some nodes have had the topic for [`MISSING_AFTER`], and not this channel: what is published there does not reach it.
+    MissingOnNodes { nodes: u32 },
     /// Fewer and fewer wait; none in this many seconds, if it goes on so.
     Draining { seconds: u64 },
     /// Messages come and go.
@@ -38,30 +47,48 @@ impl Verdict {
         match self {
             Self::Paused => "paused",
             Self::NoConsumers => "no_consumers",
+            Self::NotReady => "not_ready",
             Self::Stuck => "stuck",
             Self::Timeouts => "timeouts",
             Self::RequeueStorm => "requeue_storm",
             Self::Growing => "growing",
             Self::PartlyPaused => "partly_paused",
+            Self::Imbalance { .. } => "imbalance",
+            Self::MissingOnNodes { .. } => "missing_on_nodes",
             Self::Draining { .. } => "draining",
             Self::KeepingUp => "keeping_up",
             Self::Idle => "idle",
         }
     }
 
+    /// The same, now that the channel's clients are known too: what waits for consumers none of whom is ready.
+    pub(crate) fn refined(self, channel: &Channel) -> Self {
+        let ready = channel.clients.iter().flatten();
+        let ready = ready.map(|client| client.ready_count);
+        let is_ready = ready.fold(0, i64::saturating_add) > 0;
+        let has_work = channel.depth > 0 && channel.client_count > 0;
+        if self != Self::Paused && has_work && channel.clients.is_some() && !is_ready {
+            return Self::NotReady;
+        }
+        self
+    }
+
     /// How urgent it is for who looks at many channels: 0 is the worst.
     pub(crate) fn severity(self) -> usize {
         match self {
             Self::Stuck => 0,
-            Self::NoConsumers => 1,
-            Self::Timeouts => 2,
-            Self::RequeueStorm => 3,
-            Self::Growing => 4,
-            Self::Paused => 5,
-            Self::PartlyPaused => 6,
-            Self::Draining { .. } => 7,
-            Self::KeepingUp => 8,
-            Self::Idle => 9,
+            Self::NotReady => 1,
+            Self::NoConsumers => 2,
+            Self::Timeouts => 3,
+            Self::RequeueStorm => 4,
+            Self::Growing => 5,
+            Self::Imbalance { .. } => 6,
+            Self::MissingOnNodes { .. } => 7,
+            Self::Paused => 8,
+            Self::PartlyPaused => 9,
+            Self::Draining { .. } => 10,
+            Self::KeepingUp => 11,
+            Self::Idle => 12,
         }
     }
 }
@@ -71,12 +98,23 @@ impl fmt::Display for Verdict {
         f.write_str(match self {
             Self::Paused => "paused on all nodes",
             Self::NoConsumers => "messages wait and nobody consumes",
+            Self::NotReady => "consumers are there and none is ready for a message",
             Self::Stuck => "consumers are there and nothing is finished",
             Self::Timeouts => "consumers do not finish messages in time",
             Self::RequeueStorm => "consumers give many messages back",
             Self::Growing => "more and more messages wait",
             Self::PartlyPaused => "paused on some nodes",
-            Self::Draining { seconds } => return write!(f, "empty in about {seconds} s"),
+            Self::Imbalance { percent } => {
+                return write!(f, "one node holds {percent} % of what waits");
+            }
+            Self::MissingOnNodes { nodes: 1 } => "a node has the topic and not this channel",
+            Self::MissingOnNodes { nodes } => {
+                return write!(f, "{nodes} nodes have the topic and not this channel");
+            }
+            Self::Draining { seconds } => {
+                let seconds = i64::try_from(*seconds).unwrap_or(i64::MAX);
+                return write!(f, "empty in about {}", units::span(seconds));
+            }
             Self::KeepingUp => "keeping up",
             Self::Idle => "idle",
         })
@@ -89,6 +127,10 @@ pub(super) struct Tracker {
     updated: Instant,
     /// The last time that something was finished, or nothing had to be.
     moved: Instant,
+    /// The last time that every node with the topic had the channel too.
+    whole: Instant,
+    /// Since when it has been paused on all nodes.
+    paused: Option<Instant>,
     /// Per second, over about a minute.
     messages: f64,
     finishes: f64,
@@ -103,6 +145,8 @@ impl Tracker {
         Self {
             updated: now,
             moved: now,
+            whole: now,
+            paused: None,
             messages: 0.0,
             finishes: 0.0,
             requeues: 0.0,
@@ -111,14 +155,20 @@ impl Tracker {
         }
     }
 
-    /// Takes in what was seen of the channel, and judges it. Unless the sample `is_complete`, depths say nothing of trends.
+    /// Takes in what was seen of the channel, whose topic is on `topic_nodes`, and judges it. Unless the sample `is_complete`,
+    /// depths say nothing of trends.
     pub(super) fn judge(
         &mut self,
         now: Instant,
         channel: &ChannelSample,
+        topic_nodes: u32,
         is_complete: bool,
     ) -> Verdict {
         let figures = &channel.figures;
+        if channel.nodes >= topic_nodes || !is_complete {
+            self.whole = now;
+        }
+        self.paused = is_paused(channel).then(|| self.paused.unwrap_or(now));
         let elapsed = now.saturating_duration_since(self.updated).as_secs_f64();
         self.updated = now;
         let weight = 1.0 - (-elapsed / MEMORY.as_secs_f64()).exp();
@@ -135,7 +185,13 @@ impl Tracker {
             self.moved = now;
         }
         self.note_depth(now, figures.depth, is_complete);
-        self.verdict(now, channel)
+        self.verdict(now, channel, topic_nodes)
+    }
+
+    /// For how long it has been paused on all nodes.
+    pub(super) fn paused_for(&self, now: Instant) -> Duration {
+        let paused = self.paused.unwrap_or(now);
+        now.saturating_duration_since(paused)
     }
 
     fn note_depth(&mut self, now: Instant, depth: i64, is_complete: bool) {
@@ -155,11 +211,11 @@ impl Tracker {
         }
     }
 
-    fn verdict(&self, now: Instant, channel: &ChannelSample) -> Verdict {
+    fn verdict(&self, now: Instant, channel: &ChannelSample, topic_nodes: u32) -> Verdict {
         let figures = &channel.figures;
         let delivered = self.finishes + self.requeues + self.timeouts;
         let is_busy = delivered > BUSY_RATE_MIN;
-        if channel.paused_nodes > 0 && channel.paused_nodes == channel.nodes {
+        if is_paused(channel) {
             return Verdict::Paused;
         }
         if figures.depth > 0 && figures.client_count == 0 {
@@ -180,6 +236,13 @@ impl Tracker {
         }
         if channel.paused_nodes > 0 {
             return Verdict::PartlyPaused;
+        }
+        if let Some(percent) = imbalance(channel) {
+            return Verdict::Imbalance { percent };
+        }
+        if now.saturating_duration_since(self.whole) >= MISSING_AFTER {
+            let nodes = topic_nodes.saturating_sub(channel.nodes);
+            return Verdict::MissingOnNodes { nodes };
         }
         if let Some(seconds) = self.seconds_to_empty(now, figures.depth) {
             return Verdict::Draining { seconds };
@@ -233,6 +296,19 @@ impl Tracker {
     }
 }
 
+fn is_paused(channel: &ChannelSample) -> bool {
+    channel.paused_nodes > 0 && channel.paused_nodes == channel.nodes
+}
+
+/// The share of what waits that is on the fullest node, in percent, if that is most of it and consumers are elsewhere.
+fn imbalance(channel: &ChannelSample) -> Option<i64> {
+    let depth = channel.figures.depth;
+    let percent = channel.node_depth_max.saturating_mul(100) / depth.max(1);
+    let is_consumed_elsewhere = channel.figures.client_count > channel.fullest_client_count;
+    let is_worth_it = channel.nodes > 1 && depth >= IMBALANCE_DEPTH_MIN;
+    (is_worth_it && is_consumed_elsewhere && percent > IMBALANCE_MAX).then_some(percent)
+}
+
 /// Nothing finished for as long is no pause for thought.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 /// A hundredth of deliveries.
@@ -241,6 +317,11 @@ const TIMEOUTS_MAX: f64 = 0.01;
 const REQUEUES_MAX: f64 = 0.1;
 /// Below this many deliveries a second, shares of them say nothing.
 const BUSY_RATE_MIN: f64 = 0.1;
+/// Percent of what waits that one node may hold; below this depth it does not matter.
+const IMBALANCE_MAX: i64 = 80;
+const IMBALANCE_DEPTH_MIN: i64 = 100;
+/// As long as consumers take to hear of a node from nsqlookupd, and to make their channel there.
+const MISSING_AFTER: Duration = Duration::from_mins(2);
 /// Growth that counts, a minute, as a share of the depth.
 const GROWTH_MIN: f64 = 0.01;
 /// Growth that counts, in messages.
@@ -276,7 +357,7 @@ mod tests {
             );
             let (from, to) = depth;
             let depth = from + (to - from) * share / i64::try_from(seconds).unwrap();
-            verdict = tracker.judge(now, &channel(Figures { depth, ..figures }), true);
+            verdict = tracker.judge(now, &channel(Figures { depth, ..figures }), 2, true);
         }
         verdict
     }
@@ -350,8 +431,81 @@ mod tests {
                 paused_nodes,
                 ..channel(Figures::default())
             };
-            assert_eq!(Tracker::new(now).judge(now, &paused, true), verdict);
+            let mut tracker = Tracker::new(now);
+            assert_eq!(tracker.judge(now, &paused, 2, true), verdict);
+            let later = now + Duration::from_mins(5);
+            tracker.judge(later, &paused, 2, true);
+            let minutes = if verdict == Verdict::Paused { 5 } else { 0 };
+            assert_eq!(tracker.paused_for(later), Duration::from_mins(minutes));
         }
+    }
+
+    #[test]
+    fn a_node_that_holds_nearly_all_is_told_if_consumers_are_elsewhere() {
+        let seen = |nodes, depth, node_depth_max, fullest_client_count| ChannelSample {
+            nodes,
+            node_depth_max,
+            fullest_client_count,
+            figures: Figures {
+                depth,
+                client_count: 3,
+                ..Figures::default()
+            },
+            ..ChannelSample::default()
+        };
+        assert_eq!(imbalance(&seen(3, 1000, 900, 1)), Some(90));
+        for even in [
+            seen(3, 1000, 800, 1),
+            seen(3, 1000, 900, 3),
+            seen(1, 1000, 1000, 0),
+            seen(3, 99, 99, 0),
+            seen(0, 0, 0, 0),
+        ] {
+            assert_eq!(imbalance(&even), None, "{even:?}");
+        }
+    }
+
+    #[test]
+    fn nodes_without_the_channel_are_told_once_consumers_have_had_time() {
+        let start = Instant::now();
+        let mut tracker = Tracker::new(start);
+        let seen = channel(Figures::default());
+        let mut at = |seconds, is_complete| {
+            let now = start + Duration::from_secs(seconds);
+            tracker.judge(now, &seen, 3, is_complete)
+        };
+        assert_eq!((at(0, true), at(119, true)), (Verdict::Idle, Verdict::Idle));
+        assert_eq!(at(120, true), Verdict::MissingOnNodes { nodes: 1 });
+        assert_eq!(
+            (at(122, false), at(124, true)),
+            (Verdict::Idle, Verdict::Idle)
+        );
+    }
+
+    #[test]
+    fn consumers_none_of_whom_is_ready_are_told_where_they_are_known() {
+        let client = |ready_count| crate::cluster::Client {
+            ready_count,
+            ..crate::cluster::Client::default()
+        };
+        let seen = |depth, clients: Vec<crate::cluster::Client>| Channel {
+            depth,
+            client_count: 2,
+            clients: Some(clients),
+            ..Channel::default()
+        };
+        let refined = |verdict: Verdict, channel: &Channel| verdict.refined(channel).name();
+        let waiting = seen(5, vec![client(0), client(0)]);
+        assert_eq!(refined(Verdict::Stuck, &waiting), "not_ready");
+        assert_eq!(refined(Verdict::Paused, &waiting), "paused");
+        assert_eq!(refined(Verdict::Idle, &seen(0, vec![client(0)])), "idle");
+        let one_is = seen(5, vec![client(0), client(1)]);
+        assert_eq!(refined(Verdict::Stuck, &one_is), "stuck");
+        let unknown = Channel {
+            clients: None,
+            ..waiting
+        };
+        assert_eq!(refined(Verdict::Stuck, &unknown), "stuck");
     }
 
     #[test]
@@ -367,7 +521,7 @@ mod tests {
                 finish_rate: 1.0,
                 ..Figures::default()
             };
-            let verdict = tracker.judge(now, &channel(figures), second != 200);
+            let verdict = tracker.judge(now, &channel(figures), 2, second != 200);
             assert_eq!(
                 verdict == Verdict::Growing,
                 (180..200).contains(&second),

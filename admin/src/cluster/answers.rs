@@ -35,7 +35,9 @@ pub(super) struct Producer {
     pub(super) remote_address: String,
     pub(super) hostname: String,
     pub(super) broadcast_address: String,
+    #[serde(deserialize_with = "port")]
     pub(super) tcp_port: u16,
+    #[serde(deserialize_with = "port")]
     pub(super) http_port: u16,
     pub(super) version: String,
     pub(super) topology_zone: String,
@@ -54,6 +56,14 @@ pub(super) struct Producer {
 pub(super) struct Stats {
     #[serde(deserialize_with = "or_default")]
     pub(super) topics: Vec<TopicStats>,
+    pub(super) memory: Option<Memory>,
+}
+
+/// The memory of an nsqd. The reference's is that of its heap, ours that of the process.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Memory {
+    pub(super) heap_in_use_bytes: u64,
 }
 
 /// A topic on one nsqd.
@@ -139,6 +149,12 @@ pub(super) struct LatencyStats {
 pub(super) struct PercentileStats {
     pub(super) quantile: f64,
     pub(super) value: f64,
+}
+
+/// A port; 0 for those that are none, such as the -1 of a unix socket.
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let port: Option<i64> = Option::deserialize(deserializer)?;
+    Ok(port.and_then(|port| port.try_into().ok()).unwrap_or(0))
 }
 
 /// `null` is the default too.

@@ -6,17 +6,20 @@ use std::fmt;
 use bytes::Bytes;
 use hyper::StatusCode;
 
+use super::fault::UpstreamError;
 use super::round::{self, Kind, Round};
-use super::upstream::{Upstream, UpstreamError};
+use super::upstream::Upstream;
 use super::{Cluster, ClusterError, Node, Warnings, escaped};
 
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Makes a topic known, and a channel of it on the nodes that have it. Without nsqlookupds, on all nodes.
+    /// Makes a topic known, and channels of it on the nodes that have it and on those that are named. Without nsqlookupds,
+    /// on the nodes that are named, or on all.
     Create {
         topic: String,
-        channel: Option<String>,
+        channels: Vec<String>,
+        nodes: Vec<String>,
     },
     /// Deletes a topic or channel everywhere, with its messages.
     Delete {
@@ -31,6 +34,18 @@ pub(crate) enum Change {
     },
     /// Hides a node from consumers of the topic for a while, and deletes the topic there.
     Tombstone { topic: String, node: String },
+}
+
+impl Change {
+    /// The topic that it is about.
+    pub(crate) fn topic(&self) -> &str {
+        match self {
+            Self::Create { topic, .. }
+            | Self::Delete { topic, .. }
+            | Self::Do { topic, .. }
+            | Self::Tombstone { topic, .. } => topic,
+        }
+    }
 }
 
 /// What came of a change.
@@ -87,7 +102,11 @@ impl Cluster {
     /// Of those who had to do a step, nobody did; what was done before stays done.
     pub(crate) async fn apply(&self, change: &Change) -> Result<Done, ClusterError> {
         Ok(match change {
-            Change::Create { topic, channel } => self.create(topic, channel.as_deref()).await?,
+            Change::Create {
+                topic,
+                channels,
+                nodes,
+            } => self.create(topic, channels, nodes).await?,
             Change::Delete { topic, channel } => self.delete(topic, channel.as_deref()).await?,
             Change::Do {
                 verb,
@@ -106,29 +125,67 @@ impl Cluster {
         })
     }
 
-    async fn create(&self, topic: &str, channel: Option<&str>) -> Result<Done, ClusterError> {
-        let done = self.make_known(&Object::new(topic, None)).await?;
-        if channel.is_none() {
-            return Ok(done);
+    async fn create(
+        &self,
+        topic: &str,
+        channels: &[String],
+        names: &[String],
+    ) -> Result<Done, ClusterError> {
+        let (chosen, warnings) = self.named(names).await?;
+        let mut done = Done::from(warnings);
+        let objects = std::iter::once(None).chain(channels.iter().map(|name| Some(name.as_str())));
+        let objects: Vec<Object<'_>> = objects.map(|channel| Object::new(topic, channel)).collect();
+        for object in objects.iter().filter(|_| self.has_lookupds()) {
+            done = done.and(self.on_lookupds(&object.path("create")).await?);
         }
-        let object = Object::new(topic, channel);
-        let done = done.and(self.make_known(&object).await?);
-        if !self.has_lookupds() {
-            return Ok(done);
+        let (nodes, warnings) = self.makers(topic, channels, chosen).await?;
+        done.warnings.extend(warnings);
+        for object in &objects {
+            // Nodes that are found by their topic have it already.
+            if object.channel.is_none() && self.has_lookupds() && names.is_empty() {
+                continue;
+            }
+            let made = self.on_nodes(nodes.clone(), object, "create").await?;
+            done.warnings.extend(made.warnings);
+            done.nodes = made.nodes;
         }
-        let (nodes, warnings) = self.producers(topic).await?;
-        let on_nodes = self.on_nodes(nodes, &object, "create").await?;
-        Ok(done.and(warnings.into()).and(on_nodes))
+        Ok(done)
     }
 
-    /// Creates the object where the cluster's knowledge comes from.
-    async fn make_known(&self, object: &Object<'_>) -> Result<Done, ClusterError> {
-        if self.has_lookupds() {
-            return self.on_lookupds(&object.path("create")).await;
+    /// The nodes on which a topic and its channels are made: those that are named, and for channels those that have the topic.
+    /// Where nodes are all there is, all of them, unless some are named.
+    async fn makers(
+        &self,
+        topic: &str,
+        channels: &[String],
+        mut named: Vec<Node>,
+    ) -> Result<(Vec<Node>, Warnings), ClusterError> {
+        let is_settled = if self.has_lookupds() {
+            channels.is_empty()
+        } else {
+            !named.is_empty()
+        };
+        if is_settled {
+            return Ok((named, Warnings::default()));
         }
-        let (nodes, warnings) = self.producers(object.topic).await?;
-        let done = self.on_nodes(nodes, object, "create").await?;
-        Ok(Done::from(warnings).and(done))
+        let (nodes, warnings) = self.producers(topic).await?;
+        named.retain(|known| nodes.iter().all(|node| node.name() != known.name()));
+        named.extend(nodes);
+        Ok((named, warnings))
+    }
+
+    /// The nodes of these names.
+    async fn named(&self, names: &[String]) -> Result<(Vec<Node>, Warnings), ClusterError> {
+        if names.is_empty() {
+            return Ok((Vec::new(), Warnings::default()));
+        }
+        let (mut nodes, warnings) = self.nodes().await?;
+        nodes.retain(|node| names.contains(&node.name()));
+        let is_known = |name: &String| nodes.iter().any(|node| node.name() == *name);
+        if !names.iter().all(is_known) {
+            return Err(ClusterError::NodeNotFound);
+        }
+        Ok((nodes, warnings))
     }
 
     async fn delete(&self, topic: &str, channel: Option<&str>) -> Result<Done, ClusterError> {

@@ -395,6 +395,7 @@ fn add_percentile(totals: &mut Vec<Percentile>, row: &Percentile) {
 
 /// What one node is doing.
 pub(super) fn node_detail(node: &Node, stats: Stats, now: i64) -> NodeDetail {
+    let memory = stats.memory.unwrap_or_default();
     let rows = stats.topics.into_iter();
     let mut topics: Vec<Topic> = rows.map(|topic| topic_row(node, topic, now)).collect();
     topics.sort_by(|a, b| a.topic_name.cmp(&b.topic_name));
@@ -410,6 +411,8 @@ pub(super) fn node_detail(node: &Node, stats: Stats, now: i64) -> NodeDetail {
         total_messages: messages.fold(0, i64::saturating_add),
         total_clients: i64::try_from(clients).unwrap_or(i64::MAX),
         topics,
+        registration: node.clone(),
+        memory_bytes: memory.heap_in_use_bytes,
     }
 }
 

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
+use super::fault::UpstreamError;
 use super::round::{self, Kind};
-use super::upstream::{Question, UpstreamError};
+use super::upstream::Question;
 use super::{Cluster, ClusterError, Node, View, Warnings, escaped, or_default};
 
 /// A message that waits on a node.
@@ -21,6 +22,9 @@ pub(crate) struct Message {
     /// The body in base64, or its start.
     pub(crate) body: String,
     pub(crate) body_truncated: bool,
+    /// When a deferred one becomes due, in nanoseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<i64>,
     /// Where it is.
     #[serde(skip_deserializing)]
     pub(crate) node: String,
@@ -32,6 +36,51 @@ pub(crate) struct Message {
 struct Peeked {
     #[serde(deserialize_with = "or_default")]
     messages: Vec<Message>,
+}
+
+/// nsqd's `/info`, as far as it tells of this.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Info {
+    peek: bool,
+}
+
+/// Which messages to look at.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) topic: String,
+    pub(crate) channel: String,
+    /// One node's; without it, those of each that has the topic.
+    pub(crate) node: Option<String>,
+    pub(crate) state: State,
+    /// How many of each node, from which on.
+    pub(crate) count: usize,
+    pub(crate) offset: u64,
+}
+
+/// What has become of a message so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum State {
+    #[default]
+    Queued,
+    InFlight,
+    Deferred,
+}
+
+impl State {
+    /// By the names of nsqd.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let mut all = [Self::Queued, Self::InFlight, Self::Deferred].into_iter();
+        all.find(|state| state.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::InFlight => "in_flight",
+            Self::Deferred => "deferred",
+        }
+    }
 }
 
 /// What to publish.
@@ -47,29 +96,28 @@ pub(crate) struct Publication {
 }
 
 impl Cluster {
-    /// Messages that wait in a channel, `count` from `offset` on of each node that has it, or of the one that is named.
-    /// Nothing is consumed.
-    pub(crate) async fn peek(
-        &self,
-        topic: &str,
-        channel: &str,
-        node: Option<&str>,
-        count: usize,
-        offset: u64,
-    ) -> View<Vec<Message>> {
-        let (nodes, mut warnings) = match node {
+    /// True if a node that has the topic lets messages be looked at.
+    pub(crate) async fn may_peek(&self, topic: &str) -> bool {
+        let Ok((nodes, _)) = self.producers(topic).await else {
+            return false;
+        };
+        let round: round::Round<_, Info> = self.ask_nodes(nodes, "/info").await;
+        round.answers.iter().any(|(_, told)| told.peek)
+    }
+
+    /// Messages of a channel. Nothing is consumed.
+    pub(crate) async fn peek(&self, look: &Look) -> View<Vec<Message>> {
+        let (nodes, mut warnings) = match &look.node {
             Some(name) => {
                 let (node, warnings) = self.node(name).await?;
                 (vec![node], warnings)
             }
-            None => self.producers(topic).await?,
+            None => self.producers(&look.topic).await?,
         };
         if nodes.is_empty() {
             return Err(ClusterError::ChannelNotFound);
         }
-        let (topic, channel) = (escaped(topic), escaped(channel));
-        let path =
-            format!("/channel/peek?topic={topic}&channel={channel}&n={count}&offset={offset}");
+        let path = look.path();
         let upstream = self.to_nodes();
         let round = round::ask_each(nodes, |node: Node| {
             let (upstream, path) = (upstream.clone(), path.clone());
@@ -135,6 +183,20 @@ impl Cluster {
             return Err(ClusterError::NodeNotFound);
         }
         Ok((nodes, warnings))
+    }
+}
+
+impl Look {
+    fn path(&self) -> String {
+        let (topic, channel) = (escaped(&self.topic), escaped(&self.channel));
+        let (count, offset) = (self.count, self.offset);
+        let path =
+            format!("/channel/peek?topic={topic}&channel={channel}&n={count}&offset={offset}");
+        // It is what nsqd shows unless it is told otherwise.
+        if self.state == State::Queued {
+            return path;
+        }
+        format!("{path}&state={}", self.state.name())
     }
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `mod.rs` | [`Cluster`]: which questions make a view |
 //! | `round.rs` | asking many at once; who answered and who did not |
-//! | `upstream.rs` | one request to one node, with its deadline and bounds |
+//! | `upstream.rs`, `fault.rs` | one request to one node, with its deadline and bounds; why there is no answer |
 //! | `answers.rs`, `model.rs` | what nodes answer; what the API tells |
 //! | `merge.rs`, `version.rs` | pure: many answers into one |
 //! | `changes.rs` | what is done to the cluster, and in which order |
@@ -17,6 +17,7 @@
 mod answers;
 mod changes;
 mod explain;
+mod fault;
 mod merge;
 mod messages;
 mod model;
@@ -37,12 +38,15 @@ pub(crate) use answers::or_default;
 use answers::{Channels, Producer, Producers, Stats, Topics};
 pub(crate) use changes::{Change, Done, Verb};
 pub(crate) use explain::Lookupd;
-pub(crate) use messages::Publication;
-pub(crate) use model::{Channel, Client, Counter, Node, NodeDetail, Topic};
+pub(crate) use fault::{Report, UpstreamError, is_loopback};
+pub(crate) use messages::{Look, Publication, State};
+#[cfg(test)]
+pub(crate) use model::Percentile;
+pub(crate) use model::{Channel, Client, Counter, Latency, Node, NodeDetail, Topic};
 pub(crate) use people::{Consumer, Publisher};
 pub(crate) use round::{Failures, Warnings};
 use round::{Kind, Round};
-use upstream::{Upstream, UpstreamError};
+use upstream::Upstream;
 
 use crate::cidr::Cidr;
 use crate::options::{Options, Sources};
@@ -76,6 +80,16 @@ pub(crate) enum ClusterError {
     /// The topic has no channel of this name on any node.
     #[error("CHANNEL_NOT_FOUND")]
     ChannelNotFound,
+}
+
+impl ClusterError {
+    /// Who did not answer, for people.
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        match self {
+            Self::Unanswered(failures) => failures.reports(),
+            Self::NodeNotFound | Self::TopicNotFound | Self::ChannelNotFound => Vec::new(),
+        }
+    }
 }
 
 impl Cluster {

@@ -157,6 +157,21 @@ pub(crate) struct Client {
     pub(crate) tls_negotiated_protocol_is_mutual: bool,
 }
 
+impl Client {
+    /// How much of what it is ready for is in flight: 0 to 1.
+    pub(crate) fn load(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
+        let load = self.in_flight_count as f64 / self.ready_count.max(1) as f64;
+        load.clamp(0.0, 1.0)
+    }
+
+    /// True if it is in the zone of its node.
+    pub(crate) fn is_near(&self) -> bool {
+        self.topology_region == self.node_topology_region
+            && self.topology_zone == self.node_topology_zone
+    }
+}
+
 /// End-to-end latency.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Latency {
@@ -186,12 +201,18 @@ pub(crate) struct Percentile {
 }
 
 /// A node with what it is doing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct NodeDetail {
     pub(crate) node: String,
     pub(crate) topics: Vec<Topic>,
     pub(crate) total_messages: i64,
     pub(crate) total_clients: i64,
+    /// As it is registered.
+    #[serde(skip)]
+    pub(crate) registration: Node,
+    /// Memory in use; 0 if it does not say.
+    #[serde(skip)]
+    pub(crate) memory_bytes: u64,
 }
 
 /// What a channel on a node has received in all.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
-use super::upstream::UpstreamError;
+use super::fault::{Report, UpstreamError};
 
 /// What came of one question to many, in the order in which they were given.
 #[derive(Debug)]
@@ -94,6 +94,13 @@ pub(crate) struct Failures {
     failures: Vec<UpstreamError>,
 }
 
+impl Failures {
+    /// One for each who failed, for people.
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        reports(&self.failures)
+    }
+}
+
 /// That nobody did what was asked.
 pub(super) fn failed(kind: Kind, failures: Vec<UpstreamError>) -> Failures {
     Failures { kind, failures }
@@ -120,9 +127,9 @@ impl Warnings {
         format!("WARNING: {}", joined(&self.0))
     }
 
-    /// One text for each.
-    pub(crate) fn texts(&self) -> Vec<String> {
-        self.0.iter().map(ToString::to_string).collect()
+    /// One for each, for people.
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        reports(&self.0)
     }
 }
 
@@ -136,6 +143,10 @@ impl From<Failures> for Warnings {
     fn from(failures: Failures) -> Self {
         Self(failures.failures)
     }
+}
+
+fn reports(errors: &[UpstreamError]) -> Vec<Report> {
+    errors.iter().map(UpstreamError::report).collect()
 }
 
 /// The texts as one.

@@ -8,7 +8,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
@@ -20,7 +19,6 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -30,6 +28,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::fault::{Fault, UpstreamError};
 use super::model::host_port;
 use crate::cidr::{Cidr, is_link_local};
 use crate::options::Options;
@@ -64,93 +63,6 @@ pub(crate) struct Question {
 pub(crate) struct Answer {
     pub(crate) content_type: Option<HeaderValue>,
     pub(crate) body: Bytes,
-}
-
-/// A node that did not do what it was asked for.
-#[derive(Debug, Error)]
-#[error("{address}{path}: {fault}")]
-pub(crate) struct UpstreamError {
-    /// `host:port`, as it was given or announced.
-    address: String,
-    path: String,
-    fault: Fault,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Error)]
-pub(crate) enum Fault {
-    #[error("not a host and a port")]
-    Address,
-    #[error("the name of the host cannot be resolved: {0}")]
-    Resolve(io::Error),
-    #[error("link-local addresses are not connected to")]
-    LinkLocal,
-    #[error("its address is in no --producer-allow-cidr")]
-    NotAllowed,
-    #[error("cannot connect: {0}")]
-    Connect(io::Error),
-    #[error("no connection within {0:?}")]
-    ConnectTimeout(Duration),
-    #[error("no complete answer within {0:?}")]
-    Timeout(Duration),
-    #[error("the answer is not HTTP, or breaks off: {0}")]
-    Http(#[from] hyper::Error),
-    #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
-    TooLarge,
-    #[error("answered {status}{}", Told(message))]
-    Status {
-        status: StatusCode,
-        message: String,
-        /// Where the node would have it, if it only speaks TLS.
-        https_port: Option<u16>,
-    },
-    #[error("PEEK_DISABLED: the node runs without --enable-peek")]
-    PeekDisabled,
-    #[error("TLS failed: {0}")]
-    Tls(io::Error),
-    #[error("the node wants TLS, and there are no authorities to trust")]
-    NoTls,
-    #[error("the answer is not what an NSQ of any version says: {0}")]
-    Garbage(serde_json::Error),
-}
-
-impl UpstreamError {
-    /// The status, if the node answered with one that is no success.
-    pub(crate) fn status(&self) -> Option<StatusCode> {
-        match self.fault {
-            Fault::Status { status, .. } => Some(status),
-            _ => None,
-        }
-    }
-
-    /// True if the request cannot have arrived: it may be sent to another node.
-    pub(crate) fn is_unsent(&self) -> bool {
-        matches!(
-            self.fault,
-            Fault::Address
-                | Fault::Resolve(_)
-                | Fault::LinkLocal
-                | Fault::NotAllowed
-                | Fault::Connect(_)
-                | Fault::ConnectTimeout(_)
-                | Fault::Tls(_)
-                | Fault::NoTls
-        )
-    }
-
-    /// The same, where peek was asked for: a node that does not know the path does not allow it.
-    pub(super) fn of_peek(mut self) -> Self {
-        let is_unknown = matches!(&self.fault, Fault::Status { status: StatusCode::NOT_FOUND, message, .. } if message == "NOT_FOUND");
-        if is_unknown {
-            self.fault = Fault::PeekDisabled;
-        }
-        self
-    }
-
-    /// What went wrong, without saying where.
-    pub(crate) fn fault(&self) -> &Fault {
-        &self.fault
-    }
 }
 
 impl Upstream {
@@ -198,7 +110,8 @@ impl Upstream {
         } else {
             &answer.body
         };
-        serde_json::from_slice(body).map_err(|error| failed(address, path, Fault::Garbage(error)))
+        serde_json::from_slice(body)
+            .map_err(|error| UpstreamError::new(address, path, Fault::Garbage(error)))
     }
 
     /// POSTs `body` to `path` (with its query) at `address`; what comes back, but the status, is ignored.
@@ -231,7 +144,7 @@ impl Upstream {
             };
             answer = self.exchange(&question).await;
         }
-        answer.map_err(|fault| failed(&question.address, &question.path, fault))
+        answer.map_err(|fault| UpstreamError::new(&question.address, &question.path, fault))
     }
 
     /// All within the request timeout, waiting for a permit apart.
@@ -404,28 +317,8 @@ fn message(body: &[u8]) -> String {
     printable.take(MESSAGE_CHARS_MAX).collect()
 }
 
-fn failed(address: &str, path: &str, fault: Fault) -> UpstreamError {
-    UpstreamError {
-        address: address.to_owned(),
-        path: path.to_owned(),
-        fault,
-    }
-}
-
-/// A message after a colon, or nothing.
-struct Told<'a>(&'a str);
-
-impl fmt::Display for Told<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        write!(f, ": {}", self.0)
-    }
-}
-
 /// Requests under way at a time, in all.
 const REQUESTS_MAX: usize = 64;
 /// Room for the statistics of some 30,000 channels.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;
 const MESSAGE_CHARS_MAX: usize = 200;

@@ -65,12 +65,7 @@ async fn change(view: View, request: &mut Request) -> Result<Change, HttpError> 
         // Views of many things, of which only topics can be posted to.
         (View::Topics | View::Nodes | View::Counter, _) => {
             let body: Body = body(request, BODY_BYTES_MAX).await?;
-            let topic = valid(body.topic, "INVALID_TOPIC")?;
-            let channel = match body.channel {
-                none if none.is_empty() => None,
-                channel => Some(valid(channel, "INVALID_CHANNEL")?),
-            };
-            Change::Create { topic, channel }
+            creation(body)?
         }
     })
 }
@@ -83,6 +78,17 @@ async fn verb(request: &mut Request) -> Result<Verb, HttpError> {
         "empty" => Ok(Verb::Empty),
         _ => Err(HttpError::bad_request("INVALID_ACTION")),
     }
+}
+
+fn creation(body: Body) -> Result<Change, HttpError> {
+    let one = Some(body.channel).filter(|channel| !channel.is_empty());
+    let channels = one.into_iter().chain(body.channels);
+    let channels = channels.map(|channel| valid(channel, "INVALID_CHANNEL"));
+    Ok(Change::Create {
+        topic: valid(body.topic, "INVALID_TOPIC")?,
+        channels: channels.collect::<Result<_, _>>()?,
+        nodes: body.nodes,
+    })
 }
 
 fn valid(name: String, code: &'static str) -> Result<String, HttpError> {
@@ -98,6 +104,10 @@ fn valid(name: String, code: &'static str) -> Result<String, HttpError> {
 struct Body {
     topic: String,
     channel: String,
+    /// More than one may be created at once.
+    channels: Vec<String>,
+    /// Where a topic is to be created at once.
+    nodes: Vec<String>,
     action: String,
 }
 
@@ -110,40 +120,40 @@ fn record(
     nodes: &[String],
     result: &str,
 ) {
-    let (topic, channel, node) = match change {
-        Change::Create { topic, channel }
-        | Change::Delete { topic, channel }
-        | Change::Do { topic, channel, .. } => (topic, channel.as_deref(), ""),
-        Change::Tombstone { topic, node } => (topic, None, node.as_str()),
-    };
-    for &action in actions(change) {
-        let channel = channel.filter(|_| action != "create_topic");
+    for (action, channel) in actions(change) {
         let mut deed = deed(visitor, request, action);
-        topic.clone_into(&mut deed.topic);
+        change.topic().clone_into(&mut deed.topic);
         channel.unwrap_or_default().clone_into(&mut deed.channel);
-        node.clone_into(&mut deed.node);
+        if let Change::Tombstone { node, .. } = change {
+            deed.node.clone_from(node);
+        }
         nodes.clone_into(&mut deed.nodes);
         result.clone_into(&mut deed.result);
         admin.audit.record(deed);
     }
 }
 
-/// What the reference calls it; the creation of a channel is that of its topic too.
-fn actions(change: &Change) -> &'static [&'static str] {
-    match change {
-        Change::Create { channel: None, .. } => &["create_topic"],
-        Change::Create { .. } => &["create_topic", "create_channel"],
-        Change::Delete { channel: None, .. } => &["delete_topic"],
-        Change::Delete { .. } => &["delete_channel"],
-        Change::Do { verb, channel, .. } => match (verb, channel) {
-            (Verb::Pause, None) => &["pause_topic"],
-            (Verb::Unpause, None) => &["unpause_topic"],
-            (Verb::Empty, None) => &["empty_topic"],
-            (Verb::Pause, Some(_)) => &["pause_channel"],
-            (Verb::Unpause, Some(_)) => &["unpause_channel"],
-            (Verb::Empty, Some(_)) => &["empty_channel"],
+/// What the reference calls it, and the channel that it is done to; the creation of a channel is that of its topic too.
+fn actions(change: &Change) -> Vec<(&'static str, Option<&str>)> {
+    let (topic_action, channel_action, channel) = match change {
+        Change::Create { channels, .. } => {
+            let channels = channels.iter();
+            let channels = channels.map(|channel| ("create_channel", Some(channel.as_str())));
+            return std::iter::once(("create_topic", None))
+                .chain(channels)
+                .collect();
+        }
+        Change::Tombstone { .. } => return vec![("tombstone_topic_producer", None)],
+        Change::Delete { channel, .. } => ("delete_topic", "delete_channel", channel),
+        Change::Do { verb, channel, .. } => match verb {
+            Verb::Pause => ("pause_topic", "pause_channel", channel),
+            Verb::Unpause => ("unpause_topic", "unpause_channel", channel),
+            Verb::Empty => ("empty_topic", "empty_channel", channel),
         },
-        Change::Tombstone { .. } => &["tombstone_topic_producer"],
+    };
+    match channel {
+        None => vec![(topic_action, None)],
+        Some(channel) => vec![(channel_action, Some(channel))],
     }
 }
 

@@ -29,6 +29,7 @@ const ASSETS: &[Asset] = assets![
     "table.js",
     "alerts.js",
     "act.js",
+    "clean.js",
     "peek.js",
     "publish.js",
     "jump.js",

@@ -45,7 +45,7 @@ pub(super) async fn consumers(admin: &Admin, request: &Request) -> Result<Respon
     Ok(Response::json(&json!({
         "total": found.len(),
         "consumers": found.into_iter().take(filter.limit).collect::<Vec<_>>(),
-        "message": lists.message,
+        "message": lists.warnings.message(),
     })))
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn publishers(admin: &Admin, request: &Request) -> Result<Respo
     Ok(Response::json(&json!({
         "total": found.len(),
         "publishers": found.into_iter().take(filter.limit).collect::<Vec<_>>(),
-        "message": lists.message,
+        "message": lists.warnings.message(),
     })))
 }
 

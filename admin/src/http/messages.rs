@@ -2,7 +2,7 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use client::daemon::http::{HttpError, Request, Response};
+use client::daemon::http::{HttpError, Query, Request, Response};
 use client::wire::NameRef;
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -10,30 +10,19 @@ use serde_json::json;
 
 use super::{Admin, api, body, deed, required, told};
 use crate::access::Visitor;
-use crate::cluster::Publication;
+use crate::cluster::{Look, Publication, State};
 
-/// GET `/api/peek?topic=&channel=&node=&n=&offset=`.
+/// GET `/api/peek?topic=&channel=&node=&state=&n=&offset=`.
 pub(super) async fn peek(
     admin: &Admin,
     visitor: &Visitor,
     request: &Request,
 ) -> Result<Response, HttpError> {
-    let query = request.query()?;
-    let topic = required(&query, "topic", "MISSING_ARG_TOPIC")?;
-    let channel = required(&query, "channel", "MISSING_ARG_CHANNEL")?;
-    let node = query.get("node").filter(|node| !node.is_empty());
-    let count = query.get("n").map_or(Ok(10), str::parse);
-    let count = count.ok().filter(|count| (1..=PEEK_MAX).contains(count));
-    let count = count.ok_or(HttpError::bad_request("INVALID_ARG_N"))?;
-    let offset = query.get("offset").map_or(Ok(0), str::parse);
-    let offset = offset.map_err(|_| HttpError::bad_request("INVALID_ARG_OFFSET"))?;
-    let peeked = admin
-        .cluster
-        .peek(&topic, &channel, node, count, offset)
-        .await;
+    let look = look(&request.query()?)?;
+    let peeked = admin.cluster.peek(&look).await;
     let mut deed = deed(visitor, request, "peek_channel");
-    (deed.topic, deed.channel) = (topic, channel);
-    node.unwrap_or_default().clone_into(&mut deed.node);
+    (deed.topic, deed.channel) = (look.topic, look.channel);
+    deed.node = look.node.unwrap_or_default();
     deed.result = peeked
         .as_ref()
         .map_or_else(|error| told(error).1, |(_, warnings)| warnings.message());
@@ -41,6 +30,24 @@ pub(super) async fn peek(
     Ok(match peeked {
         Ok((messages, warnings)) => api::with_message(json!({ "messages": messages }), &warnings),
         Err(error) => api::refused(&error),
+    })
+}
+
+fn look(query: &Query) -> Result<Look, HttpError> {
+    let count = query.get("n").map_or(Ok(10), str::parse);
+    let count = count.ok().filter(|count| (1..=PEEK_MAX).contains(count));
+    let offset = query.get("offset").map_or(Ok(0), str::parse);
+    let state = query
+        .get("state")
+        .map_or(Some(State::default()), State::parse);
+    let node = query.get("node").filter(|node| !node.is_empty());
+    Ok(Look {
+        topic: required(query, "topic", "MISSING_ARG_TOPIC")?,
+        channel: required(query, "channel", "MISSING_ARG_CHANNEL")?,
+        node: node.map(str::to_owned),
+        state: state.ok_or(HttpError::bad_request("INVALID_ARG_STATE"))?,
+        count: count.ok_or(HttpError::bad_request("INVALID_ARG_N"))?,
+        offset: offset.map_err(|_| HttpError::bad_request("INVALID_ARG_OFFSET"))?,
     })
 }
 

@@ -38,7 +38,14 @@ pub(super) async fn render(
             let answer = scene.cluster.channel(topic, name).await;
             let seen = sample.topics.get(topic);
             let seen = seen.and_then(|topic| topic.channels.get(name));
-            with_answer("channel", answer, seen.map_or(json!({}), judged))
+            let judged = seen.map_or(json!({}), |seen| {
+                let mut seen = seen.clone();
+                if let Ok((channel, _)) = &answer {
+                    seen.verdict = seen.verdict.refined(channel);
+                }
+                judged(&seen)
+            });
+            with_answer("channel", answer, judged)
         }
         View::Nodes => json!({ "nodes": sample.nodes }),
         View::Node(name) => json!({ "node": sample.nodes.get(name) }),
@@ -64,7 +71,7 @@ fn overview(scene: &Scene, sample: &Sample) -> Value {
         "node_count": sample.nodes.len(),
         "missing_node_count": missing.count(),
         "alerts": scene.alerts.firing(),
-        "warnings": sample.warnings,
+        "warnings": sample.warnings.iter().map(|report| &report.raw).collect::<Vec<_>>(),
     })
 }
 

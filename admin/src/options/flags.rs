@@ -15,6 +15,8 @@ pub const DAEMON: Daemon = Daemon {
         ("allowed-host", Some("allowed_hosts")),
         ("trusted-proxy", Some("trusted_proxies")),
         ("producer-allow-cidr", Some("producer_allow_cidrs")),
+        ("alert-depth", Some("alert_depths")),
+        ("alert-ignore", Some("alert_ignores")),
         ("verbose", None),
     ],
 };
@@ -120,6 +122,15 @@ pub struct Flags {
     /// Time between two looks at every nsqd, 100ms to 1m; history and alerts are made of them.
     #[arg(long, default_value = "2s")]
     pub sample_interval: GoDuration,
+    /// Most messages that may wait in channels, repeatable: topic/channel=messages, with * for any letters.
+    #[arg(long, value_name = "PATTERN=N")]
+    pub alert_depth: Vec<String>,
+    /// Channels that no alert is wanted of, repeatable: topic/channel, with * for any letters.
+    #[arg(long, value_name = "PATTERN")]
+    pub alert_ignore: Vec<String>,
+    /// How long a channel may be paused before that is an alert; 0 for ever.
+    #[arg(long, default_value = "1h")]
+    pub alert_paused_after: GoDuration,
     /// Keep no history.
     #[arg(long)]
     pub no_history: bool,

@@ -2,6 +2,7 @@
 //!
 //! Every flag of the reference is accepted, and some of our own.
 
+mod alerts;
 mod config;
 mod flags;
 mod graphite;
@@ -20,6 +21,7 @@ use hyper::header::HeaderName;
 use crate::cidr::Cidr;
 use crate::error::OptionsError;
 
+pub use alerts::{AlertLimits, Pattern};
 pub use config::ConfigValue;
 pub use flags::{DAEMON, Flags};
 pub use graphite::{Graphite, Statsd};
@@ -67,6 +69,8 @@ pub struct Options {
     pub statsd: Statsd,
     /// Time between two samples, [`SAMPLE_INTERVAL_MIN`] to [`SAMPLE_INTERVAL_MAX`].
     pub sample_interval: Duration,
+    /// Which alerts are wanted.
+    pub alert_limits: AlertLimits,
     /// Most series that history is kept of; 0 for no history.
     pub history_series_max: usize,
     /// Most viewers of live figures at a time.
@@ -107,6 +111,7 @@ impl Options {
             graphite: graphite::graphite(&flags)?,
             statsd: graphite::statsd(&flags)?,
             sample_interval: sample_interval(flags.sample_interval)?,
+            alert_limits: alerts::limits(&flags)?,
             history_series_max: if flags.no_history {
                 0
             } else {

@@ -105,6 +105,10 @@ fn wrong_values_are_refused_with_what_is_allowed() {
         ("--sample-interval=10ms", "100ms to 1m"),
         ("--sample-interval=2m", "100ms to 1m"),
         ("--session-timeout=0", "above 0"),
+        ("--alert-depth=orders", "topic/channel=messages"),
+        ("--alert-depth=orders=many", "topic/channel=messages"),
+        ("--alert-depth==1", "topic/channel=messages"),
+        ("--alert-ignore=a/b/c", "topic/channel"),
         ("--statsd-interval=0", "above 0"),
         ("--notification-http-endpoint=hook", "http://"),
     ] {

@@ -101,7 +101,10 @@ fn add_topic(
         sum.message_count = sum.message_count.saturating_add(channel.message_count);
         sum.nodes += 1;
         sum.paused_nodes += u32::from(channel.paused);
-        sum.node_depth_max = sum.node_depth_max.max(channel.depth);
+        if channel.depth > sum.node_depth_max {
+            sum.node_depth_max = channel.depth;
+            sum.fullest_client_count = channel.client_count;
+        }
         let name = channel.channel_name.into_boxed_str();
         counters.channels.insert(name, now);
     }

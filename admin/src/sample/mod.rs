@@ -19,6 +19,7 @@ use std::ops::AddAssign;
 use serde::Serialize;
 
 use crate::alerts::Verdict;
+use crate::cluster::Report;
 
 /// What nodes do: how much waits, and how fast it moves. Rates are messages a second since the look before; they are 0 where
 /// there was none, and of a node that has just started.
@@ -64,8 +65,10 @@ pub(crate) struct Sample {
     pub(crate) topics: BTreeMap<String, TopicSample>,
     /// By name.
     pub(crate) nodes: BTreeMap<String, NodeSample>,
-    /// Nsqlookupds that did not answer, and how.
-    pub(crate) warnings: Vec<String>,
+    /// Nsqlookupds that there are; 0 while one of them is silent.
+    pub(crate) lookupd_count: usize,
+    /// Who did not tell of nodes, and why.
+    pub(crate) warnings: Vec<Report>,
 }
 
 impl Sample {
@@ -106,8 +109,9 @@ pub(crate) struct ChannelSample {
     /// Nodes that have it, and those of them on which it is paused.
     pub(crate) nodes: u32,
     pub(crate) paused_nodes: u32,
-    /// The depth on the node where it is greatest.
+    /// The depth on the node where it is greatest, and the consumers there.
     pub(crate) node_depth_max: i64,
+    pub(crate) fullest_client_count: i64,
     pub(crate) verdict: Verdict,
 }
 

@@ -17,8 +17,8 @@ use super::counters::{self, Counters};
 use super::roster::Roster;
 use super::{Figures, NodeSample, Sample};
 use crate::alerts::{Alerts, Judge};
-use crate::cluster::upstream::{Upstream, UpstreamError};
-use crate::cluster::{Cluster, Node, unix_seconds};
+use crate::cluster::upstream::Upstream;
+use crate::cluster::{Cluster, Node, Report, UpstreamError, unix_seconds};
 use crate::history::History;
 use crate::options::Options;
 
@@ -37,16 +37,17 @@ pub(crate) async fn run(
     samples_tx: watch::Sender<Arc<Sample>>,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let sample_interval = options.sample_interval;
     let mut sampler = Sampler {
         cluster: cluster.asking_through(upstream(&options)),
         roster_ticks: roster_ticks(options.sample_interval),
         roster: Roster::default(),
         counters: HashMap::new(),
-        judge: Judge::default(),
+        judge: Judge::new(options.alert_limits),
         warnings: Vec::new(),
         tick: 0,
     };
-    let mut ticks = interval(options.sample_interval);
+    let mut ticks = interval(sample_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let look = async {
         loop {
@@ -83,7 +84,7 @@ struct Sampler {
     counters: HashMap<String, Counters>,
     judge: Judge,
     /// Who did not tell of nodes when they were asked last.
-    warnings: Vec<String>,
+    warnings: Vec<Report>,
     tick: u64,
 }
 
@@ -97,6 +98,9 @@ impl Sampler {
             self.learn_nodes().await;
         }
         sample.warnings.clone_from(&self.warnings);
+        if self.warnings.is_empty() {
+            sample.lookupd_count = self.cluster.lookupds().len();
+        }
         self.add_nodes(&mut sample).await;
         sample.time = unix_seconds();
         let now = Instant::now();
@@ -110,9 +114,9 @@ impl Sampler {
         match self.cluster.announced().await {
             Ok((nodes, warnings)) => {
                 self.roster.update(Instant::now(), nodes);
-                self.warnings = warnings.texts();
+                self.warnings = warnings.reports();
             }
-            Err(error) => self.warnings = vec![error.to_string()],
+            Err(error) => self.warnings = error.reports(),
         }
     }
 

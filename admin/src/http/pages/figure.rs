@@ -5,8 +5,8 @@ use askama::Template;
 use super::spark::{Past, Spark};
 use crate::alerts::Verdict;
 use crate::history::Points;
-use crate::http::filters::{grouped, per_second};
 use crate::sample::Figures;
+use crate::units::{grouped, per_second};
 
 /// One number, large, and what it was.
 #[derive(Debug, Template)]
@@ -138,11 +138,13 @@ impl Tag {
     /// The class of the style sheet; the script has the same.
     fn class(self) -> &'static str {
         match self.0 {
-            Verdict::Stuck | Verdict::NoConsumers | Verdict::Growing => "bad",
+            Verdict::Stuck | Verdict::NotReady | Verdict::NoConsumers | Verdict::Growing => "bad",
             Verdict::Timeouts
             | Verdict::RequeueStorm
             | Verdict::Paused
             | Verdict::PartlyPaused
+            | Verdict::Imbalance { .. }
+            | Verdict::MissingOnNodes { .. }
             | Verdict::Draining { .. } => "warn",
             Verdict::KeepingUp => "good",
             Verdict::Idle => "idle",

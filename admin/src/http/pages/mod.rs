@@ -7,9 +7,10 @@
 //! | `topic.rs` | a topic, a channel |
 //! | `nodes.rs` | nodes, a node |
 //! | `people.rs` | consumers and publishers, nsqlookupds, the audit log |
-//! | `figure.rs`, `spark.rs` | parts: a figure, a verdict; the line of its past |
+//! | `figure.rs`, `spark.rs`, `latency.rs` | parts: a figure, a verdict; the line of its past; columns of latency |
 
 mod figure;
+mod latency;
 mod nodes;
 mod people;
 mod spark;
@@ -24,7 +25,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use super::target::{Page, View};
 use super::{Admin, filters, told};
 use crate::access::Visitor;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, Report};
 use crate::session::Role;
 
 /// Answers a GET for a page; where there is nothing to show, with a page that says why.
@@ -48,9 +49,15 @@ pub(super) async fn show(
         Page::Audit => Ok(people::audit(guest)),
     };
     Ok(shown.unwrap_or_else(|error| {
-        let (status, message) = told(&error);
         let (title, text) = explained(&error);
-        refused(guest, status, title, text, &message)
+        let (status, message) = told(&error);
+        let refusal = Refusal {
+            status,
+            title,
+            text,
+            message: &message,
+        };
+        refused(guest, &refusal, error.reports())
     }))
 }
 
@@ -64,43 +71,44 @@ pub(super) fn login(admin: &Admin, visitor: &Visitor) -> Response {
 
 /// The page for a path that stands for nothing.
 pub(super) fn nothing_there(admin: &Admin, visitor: &Visitor) -> Response {
-    let guest = Guest { admin, visitor };
-    let text = "No page has this address.";
-    refused(
-        guest,
-        StatusCode::NOT_FOUND,
-        "Nothing here",
-        text,
-        "NOT_FOUND",
-    )
+    let refusal = Refusal {
+        status: StatusCode::NOT_FOUND,
+        title: "Nothing here",
+        text: "No page has this address.",
+        message: "NOT_FOUND",
+    };
+    refused(Guest { admin, visitor }, &refusal, Vec::new())
 }
 
 /// The page for who may not see a page.
 pub(super) fn forbidden(admin: &Admin, visitor: &Visitor) -> Response {
-    let guest = Guest { admin, visitor };
-    let text = "Only administrators may see this page.";
-    refused(
-        guest,
-        StatusCode::FORBIDDEN,
-        "Not for you",
-        text,
-        "FORBIDDEN",
-    )
+    let refusal = Refusal {
+        status: StatusCode::FORBIDDEN,
+        title: "Not for you",
+        text: "Only administrators may see this page.",
+        message: "FORBIDDEN",
+    };
+    refused(Guest { admin, visitor }, &refusal, Vec::new())
 }
 
-fn refused(
-    guest: Guest<'_>,
+/// Why there is no page.
+struct Refusal<'a> {
     status: StatusCode,
-    title: &str,
-    text: &str,
-    message: &str,
-) -> Response {
+    title: &'a str,
+    text: &'a str,
+    /// The same in the API's words.
+    message: &'a str,
+}
+
+fn refused(guest: Guest<'_>, refusal: &Refusal<'_>, reports: Vec<Report>) -> Response {
     let page = ErrorPage {
-        frame: Frame::new(guest, title.to_owned(), "", Vec::new()),
-        text,
-        message,
+        frame: Frame::new(guest, refusal.title.to_owned(), "", Vec::new()),
+        text: refusal.text,
+        // Reports tell more of it.
+        message: Some(refusal.message).filter(|_| reports.is_empty()),
+        reports,
     };
-    rendered(&page).with_status(status)
+    rendered(&page).with_status(refusal.status)
 }
 
 /// What an error means, for people: a title and a sentence.
@@ -139,7 +147,7 @@ struct Frame<'a> {
     title: String,
     /// The part of the site that the page belongs to, or none.
     part: &'static str,
-    warnings: Vec<String>,
+    warnings: Vec<Report>,
     user: &'a str,
     is_session: bool,
     may_publish: bool,
@@ -147,7 +155,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn new(guest: Guest<'a>, title: String, part: &'static str, warnings: Vec<String>) -> Self {
+    fn new(guest: Guest<'a>, title: String, part: &'static str, warnings: Vec<Report>) -> Self {
         let Guest { admin, visitor } = guest;
         Self {
             base: &admin.base_path,
@@ -189,5 +197,7 @@ struct ErrorPage<'a> {
     frame: Frame<'a>,
     text: &'a str,
     /// The same in the API's words.
-    message: &'a str,
+    message: Option<&'a str>,
+    /// Who did not answer.
+    reports: Vec<Report>,
 }

@@ -36,7 +36,7 @@ pub(super) async fn list(guest: Guest<'_>) -> Result<Response, ClusterError> {
         count => format!("({count} down) Nodes"),
     };
     Ok(rendered(&NodesPage {
-        frame: Frame::new(guest, title, "nodes", warnings.texts()),
+        frame: Frame::new(guest, title, "nodes", warnings.reports()),
         lookupd_count: guest.admin.cluster.lookupds().len(),
         now: unix_seconds(),
         nodes: lines,
@@ -73,23 +73,33 @@ pub(super) async fn one(
             guest,
             format!("{name} · {state}"),
             "nodes",
-            warnings.texts(),
+            warnings.reports(),
         ),
         figures: figures("node.", &seen.figures, &past, &kinds),
         range,
         now: unix_seconds(),
+        is_drained: is_drained(&seen),
         node: &detail,
         seen,
     };
     Ok(rendered(&page))
 }
 
+/// True if nothing comes any more, and nothing is left.
+fn is_drained(seen: &NodeSample) -> bool {
+    let figures = &seen.figures;
+    let left = [
+        figures.depth,
+        figures.in_flight_count,
+        figures.deferred_count,
+    ];
+    seen.error.is_none() && figures.message_rate <= 0.0 && left.iter().all(|count| *count <= 0)
+}
+
 fn nothing_of(name: &str) -> NodeDetail {
     NodeDetail {
         node: name.to_owned(),
-        topics: Vec::new(),
-        total_messages: 0,
-        total_clients: 0,
+        ..NodeDetail::default()
     }
 }
 
@@ -136,4 +146,5 @@ struct NodePage<'a> {
     figures: Vec<Figure>,
     range: Range,
     now: i64,
+    is_drained: bool,
 }

@@ -40,13 +40,12 @@ pub(super) async fn consumers(guest: Guest<'_>, query: &Query) -> Result<Respons
         is_wanted(&own.into_iter().chain(topics).collect::<Vec<_>>())
     });
     let (consumers, publishers): (Vec<_>, Vec<_>) = (consumers.collect(), publishers.collect());
-    let warnings = Some(lists.message.clone()).filter(|message| !message.is_empty());
     let page = ConsumersPage {
         frame: Frame::new(
             guest,
             "Consumers".to_owned(),
             "consumers",
-            warnings.into_iter().collect(),
+            lists.warnings.reports(),
         ),
         words,
         now: unix_seconds(),
@@ -63,8 +62,8 @@ pub(super) async fn lookup(guest: Guest<'_>) -> Response {
     let cluster = &guest.admin.cluster;
     let lookupds = cluster.explained().await;
     let (inactive, warnings) = match cluster.inactive_topics().await {
-        Ok((topics, warnings)) => (topics, warnings.texts()),
-        Err(error) => (BTreeMap::new(), vec![crate::http::told(&error).1]),
+        Ok((topics, warnings)) => (topics, warnings.reports()),
+        Err(error) => (BTreeMap::new(), error.reports()),
     };
     let differ =
         |lookupd: &Lookupd| !lookupd.missing_topics.is_empty() || !lookupd.missing_nodes.is_empty();

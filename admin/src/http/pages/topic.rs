@@ -4,11 +4,13 @@ use askama::Template;
 use client::daemon::http::{Query, Response};
 
 use super::figure::{Figure, Kind, Tag, figures};
+use super::latency::Shares;
 use super::spark::{Past, RANGES, Range};
 use super::{Frame, Guest, filters, rendered};
 use crate::cluster::{Channel, Client, ClusterError, Topic};
 use crate::history::Subject;
 use crate::sample::{ChannelSample, Figures};
+use crate::session::Role;
 
 pub(super) async fn topic(
     guest: Guest<'_>,
@@ -34,10 +36,11 @@ pub(super) async fn topic(
     let tag = Tag(seen.worst_verdict());
     let title = format!("{name} · {}", tag.0.name().replace('_', " "));
     let page = TopicPage {
-        frame: Frame::new(guest, title, "topics", warnings.texts()),
+        frame: Frame::new(guest, title, "topics", warnings.reports()),
         figures: figures("figures.", &seen.figures, &past, &kinds),
         range,
         tag,
+        shares: Shares::of(topic.e2e_processing_latency.as_ref()),
         nodes: topic.nodes.as_deref().unwrap_or_default(),
         channels: channels.collect(),
         topic: &topic,
@@ -51,11 +54,17 @@ pub(super) async fn channel(
     name: &str,
     query: &Query,
 ) -> Result<Response, ClusterError> {
-    let (channel, warnings) = guest.admin.cluster.channel(topic, name).await?;
+    let cluster = &guest.admin.cluster;
+    let may_publish = guest.visitor.role >= Some(Role::Publisher);
+    let (answer, may_peek) = tokio::join!(cluster.channel(topic, name), async {
+        may_publish && cluster.may_peek(topic).await
+    });
+    let (channel, warnings) = answer?;
     let sample = guest.admin.scene.sample();
     let seen = sample.topics.get(topic);
     let seen = seen.and_then(|topic| topic.channels.get(name).cloned());
-    let seen = seen.unwrap_or_default();
+    let mut seen = seen.unwrap_or_default();
+    seen.verdict = seen.verdict.refined(&channel);
     let range = Range::read(query);
     let subject = Subject::Channel(topic.to_owned(), name.to_owned());
     let past = Past::new(guest.admin, &subject, range);
@@ -74,24 +83,35 @@ pub(super) async fn channel(
             guest,
             format!("{topic} / {name} · {verdict}"),
             "topics",
-            warnings.texts(),
+            warnings.reports(),
         ),
         figures: figures("figures.", &seen.figures, &past, &kinds),
         range,
         nodes: channel.nodes.as_deref().unwrap_or_default(),
         clients: channel.clients.as_deref().unwrap_or_default(),
-        imbalance: imbalance(&seen),
+        distances: Distances::of(&channel),
+        shares: Shares::of(channel.e2e_processing_latency.as_ref()),
+        may_peek,
         judged: judged(&channel, &seen),
         channel: &channel,
     };
     Ok(rendered(&page))
 }
 
-/// The share of what waits that is on the fullest node, in percent, if that is most of it.
-fn imbalance(seen: &ChannelSample) -> Option<i64> {
-    let depth = seen.figures.depth;
-    let share = seen.node_depth_max.saturating_mul(100) / depth.max(1);
-    (seen.nodes > 1 && depth >= IMBALANCE_DEPTH_MIN && share > IMBALANCE_SHARE).then_some(share)
+/// How far what was delivered had to go, in percent: in the consumer's own zone, in its region, farther.
+struct Distances([i64; 3]);
+
+impl Distances {
+    /// Nothing where nodes and consumers do not say where they are.
+    fn of(channel: &Channel) -> Option<Self> {
+        let counts = [
+            channel.zone_local_msg_count,
+            channel.region_local_msg_count,
+            channel.global_msg_count,
+        ];
+        let percent = |count: i64| count.saturating_mul(100) / channel.delivery_msg_count.max(1);
+        (counts[0] > 0 || counts[1] > 0).then(|| Self(counts.map(percent)))
+    }
 }
 
 /// A channel and what is to be said of it.
@@ -118,6 +138,7 @@ struct TopicPage<'a> {
     figures: Vec<Figure>,
     range: Range,
     channels: Vec<Judged<'a>>,
+    shares: Shares,
     nodes: &'a [Topic],
 }
 
@@ -129,38 +150,10 @@ struct ChannelPage<'a> {
     judged: Judged<'a>,
     figures: Vec<Figure>,
     range: Range,
-    imbalance: Option<i64>,
+    distances: Option<Distances>,
+    shares: Shares,
+    /// True if a node shows its messages to who asks.
+    may_peek: bool,
     nodes: &'a [Channel],
     clients: &'a [Client],
-}
-
-/// Above this share of what waits, in percent, a node has too much of it; below this depth it does not matter.
-const IMBALANCE_SHARE: i64 = 80;
-const IMBALANCE_DEPTH_MIN: i64 = 100;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_that_holds_nearly_all_is_told() {
-        let seen = |nodes, depth, node_depth_max| ChannelSample {
-            nodes,
-            node_depth_max,
-            figures: Figures {
-                depth,
-                ..Figures::default()
-            },
-            ..ChannelSample::default()
-        };
-        assert_eq!(imbalance(&seen(3, 1000, 900)), Some(90));
-        for even in [
-            seen(3, 1000, 800),
-            seen(1, 1000, 1000),
-            seen(3, 99, 99),
-            seen(0, 0, 0),
-        ] {
-            assert_eq!(imbalance(&even), None, "{even:?}");
-        }
-    }
 }

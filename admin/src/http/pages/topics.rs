@@ -76,7 +76,7 @@ pub(super) async fn list(guest: Guest<'_>) -> Result<Response, ClusterError> {
         lines.insert(name.clone(), Line::new(name, topic));
     }
     let page = Topics {
-        frame: Frame::new(guest, "Topics".to_owned(), "topics", warnings.texts()),
+        frame: Frame::new(guest, "Topics".to_owned(), "topics", warnings.reports()),
         topics: lines.into_values().collect(),
     };
     Ok(rendered(&page))

@@ -77,6 +77,45 @@ async fn changes_reach_lookupds_and_then_nodes() {
 }
 
 #[tokio::test]
+async fn a_topic_with_channels_is_made_at_once_where_it_is_wanted() {
+    let world = World::start(&[]).await;
+    // Nobody has it yet.
+    world
+        .lookupd
+        .says("/lookup?topic=new", r#"{"producers":[]}"#);
+    let (a, evil) = (world.a.address(), Fake::start().await);
+    let body = json!({"topic": "new", "channels": ["c", "d"], "nodes": [a]}).to_string();
+    let answer = request(&world.admin, "POST", "/api/topics", &body).await;
+    assert_eq!(answer.json(), json!({"nodes": [a], "message": ""}));
+    let posts = |fake: &Fake| {
+        let mut asked = fake.asked();
+        asked.retain(|line| line.starts_with("POST"));
+        asked
+    };
+    let made = [
+        "POST /topic/create?topic=new",
+        "POST /channel/create?topic=new&channel=c",
+        "POST /channel/create?topic=new&channel=d",
+    ];
+    assert_eq!(
+        (posts(&world.lookupd), posts(&world.a)),
+        (
+            made.map(str::to_owned).to_vec(),
+            made.map(str::to_owned).to_vec()
+        )
+    );
+    assert_eq!(posts(&world.b), Vec::<String>::new());
+    let deeds = world.json("/api/audit").await;
+    assert_eq!(deeds["deeds"].as_array().unwrap().len(), 3, "{deeds}");
+
+    let body = json!({"topic": "new", "nodes": [evil.address()]}).to_string();
+    world
+        .check("POST /api/topics", &body, 404, "NODE_NOT_FOUND")
+        .await;
+    assert!(evil.asked().is_empty() && posts(&world.lookupd).is_empty());
+}
+
+#[tokio::test]
 async fn wrong_changes_are_refused_and_nobody_is_asked() {
     let world = World::start(&[]).await;
     for (line, body, status, message) in [

@@ -22,6 +22,14 @@ async fn messages_of_all_nodes_are_shown_and_of_one_if_asked() {
         asked.last().unwrap(),
         "GET /channel/peek?topic=t&channel=c&n=5&offset=0"
     );
+    world
+        .json("/api/peek?topic=t&channel=c&state=deferred")
+        .await;
+    let asked = world.b.asked();
+    assert_eq!(
+        asked.last().unwrap(),
+        "GET /channel/peek?topic=t&channel=c&n=10&offset=0&state=deferred"
+    );
     let one = world
         .json(&format!(
             "/api/peek?topic=t&channel=c&node={}",
@@ -39,6 +47,7 @@ async fn messages_of_all_nodes_are_shown_and_of_one_if_asked() {
         ("topic=t&channel=c&n=0", "INVALID_ARG_N"),
         ("topic=t&channel=c&n=101", "INVALID_ARG_N"),
         ("topic=t&channel=c&offset=-1", "INVALID_ARG_OFFSET"),
+        ("topic=t&channel=c&state=gone", "INVALID_ARG_STATE"),
     ] {
         world
             .check(&format!("GET /api/peek?{query}"), "", 400, message)

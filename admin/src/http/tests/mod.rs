@@ -1,6 +1,7 @@
 //! What is asked over HTTP, of an nsqadmin whose cluster is made of fake nodes.
 
 mod changing;
+mod explaining;
 mod guarding;
 mod hostile;
 mod login;

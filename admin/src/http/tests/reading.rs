@@ -149,7 +149,7 @@ async fn without_nsqlookupds_the_given_nsqds_are_the_cluster() {
     let nsqd = Fake::start().await;
     nsqd.says(
         "/info",
-        r#"{"broadcast_address":"elsewhere","hostname":"h","http_port":4151,"version":"1.3.0"}"#,
+        r#"{"broadcast_address":"elsewhere","hostname":"h","http_port":4151,"tcp_port":-1,"version":"1.3.0"}"#,
     );
     nsqd.says("/stats", stats("t", "c").to_string());
     nsqd.says("/topic/", "");
