@@ -36,7 +36,7 @@
 //! [`RetryPolicy`] says: what an nsqd failed to store, and what is unknown.
 //!
 //! **Cancellation.** A [`Publish`] dropped before it is queued was never there; dropped later it goes
-//! on, and its outcome is lost. [`Ticket`], [`Producer::flush`], [`Producer::ready`] and
+//! on, and its outcome is lost. [`Ticket`], [`Tickets`], [`Producer::flush`], [`Producer::ready`] and
 //! [`Batcher::flush`] may be dropped at any time. [`Producer::shutdown`] dropped goes on in the
 //! background until the deadlines of the publishes themselves; called on another clone it waits again.
 //!
@@ -50,17 +50,21 @@
 
 mod batcher;
 mod builder;
+#[cfg(feature = "http")]
+mod discovery;
 mod error;
 mod events;
 mod generations;
 mod hub;
 mod job;
 mod node;
+mod parts;
 mod pipeline;
 mod policy;
 mod publish;
 mod publish_many;
 mod session;
+mod sink;
 mod spare;
 mod state;
 mod stats;
@@ -83,9 +87,11 @@ pub use batcher::{BatchConfig, Batcher};
 pub use builder::ProducerBuilder;
 pub use error::{BuildError, Invalid, PublishError};
 pub use events::Event;
+pub use parts::{Part, PublishManyError, Tickets};
 pub use policy::{RetryPolicy, Routing, WhenFull};
 pub use publish::Publish;
-pub use publish_many::{Part, PublishMany, PublishManyError};
+pub use publish_many::PublishMany;
+pub use sink::TopicSink;
 pub use stats::{NodeStatus, ProducerReport, ProducerStats};
 pub use ticket::{Receipt, Ticket};
 

@@ -1,51 +1,34 @@
 //! Many messages in as few commands as the limits allow.
 
-use std::fmt;
-use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
 use super::Shared;
-use super::error::{Invalid, PublishError};
-use super::job::Outcome;
+use super::error::Invalid;
+use super::parts::{PublishManyError, Tickets};
 use super::policy::RetryPolicy;
 use super::publish::{Options, Publish};
 use super::spare::Spare;
-use super::ticket::{Receipt, Ticket};
+use super::ticket::Receipt;
 use crate::connection::Address;
 use crate::wire::{BatchBuf, TopicName};
 
 /// Bytes that stand before each message of an MPUB, and once before all of them.
 pub(super) const COUNT_BYTES: usize = 4;
 
-/// Messages to be published together; nothing happens until it is awaited.
+/// Messages to be published together; nothing happens until it is awaited, or [enqueued](PublishMany::enqueue).
 ///
 /// They leave as one MPUB if they fit in [`Limits::max_body_size`](crate::wire::Limits::max_body_size),
 /// else as several, in order. Each MPUB is stored as a whole or not at all. Dropped while awaited,
 /// those queued are sent and the others are not.
 #[derive(Debug)]
-#[must_use = "nothing is published until this is awaited"]
+#[must_use = "nothing is published until this is awaited or enqueued"]
 pub struct PublishMany<'p> {
     shared: &'p Shared,
     topic: TopicName,
     /// Or how many messages there are, and what is wrong with one of them.
     batches: Result<Vec<BatchBuf>, (usize, Invalid)>,
     options: Options,
-}
-
-/// One MPUB of a [`PublishMany`]: which messages it held, and how it ended.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// Indexes of the messages, in the order given.
-    pub messages: Range<usize>,
-    /// How they ended, all alike.
-    pub outcome: Result<Receipt, PublishError>,
-}
-
-/// Not all messages of a [`PublishMany`] were confirmed.
-#[derive(Clone, Debug)]
-pub struct PublishManyError {
-    parts: Vec<Part>,
 }
 
 impl<'p> PublishMany<'p> {
@@ -80,39 +63,23 @@ impl<'p> PublishMany<'p> {
         self
     }
 
-    async fn run(self) -> Result<Vec<Receipt>, PublishManyError> {
+    /// Queues all of them, waiting for room, and returns the claim to their outcomes: how one task keeps many batches
+    /// in flight. Dropped while it waits, those queued are sent and the others are not.
+    ///
+    /// # Errors
+    /// A message is invalid; nothing was queued then.
+    pub async fn enqueue(self) -> Result<Tickets, PublishManyError> {
         let shared = self.shared;
         let batches = self.batches;
         let batches = batches.map_err(|(count, invalid)| PublishManyError::all(count, invalid))?;
-        let mut queued = Vec::with_capacity(batches.len());
-        let mut start = 0;
+        let mut tickets = Tickets::with_capacity(batches.len());
         for batch in batches {
-            let messages = start..start + batch.len();
-            start = messages.end;
+            let messages = batch.len();
             let publish = Publish::many(shared, &self.topic, batch).options(self.options.clone());
-            queued.push((messages, publish.enqueue().await));
+            tickets.push(messages, publish.enqueue().await);
         }
-        settle(queued).await
+        Ok(tickets)
     }
-}
-
-/// Waits for all parts.
-async fn settle(
-    queued: Vec<(Range<usize>, Result<Ticket, PublishError>)>,
-) -> Result<Vec<Receipt>, PublishManyError> {
-    let mut parts = Vec::with_capacity(queued.len());
-    for (messages, ticket) in queued {
-        let outcome: Outcome = match ticket {
-            Ok(ticket) => ticket.await,
-            Err(error) => Err(error),
-        };
-        parts.push(Part { messages, outcome });
-    }
-    let receipts: Result<Vec<Receipt>, ()> = parts
-        .iter()
-        .map(|part| part.outcome.clone().map_err(drop))
-        .collect();
-    receipts.map_err(|()| PublishManyError { parts })
 }
 
 impl Shared {
@@ -192,57 +159,7 @@ impl<'p> IntoFuture for PublishMany<'p> {
 
     /// One receipt for each MPUB.
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl PublishManyError {
-    fn all(count: usize, invalid: Invalid) -> PublishManyError {
-        let (messages, outcome) = (0..count, Err(invalid.into()));
-        PublishManyError {
-            parts: vec![Part { messages, outcome }],
-        }
-    }
-
-    /// Every MPUB, in order, those that succeeded included.
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
-    }
-
-    /// The index of each message that was not confirmed, and why.
-    pub fn failed(&self) -> impl Iterator<Item = (usize, &PublishError)> {
-        self.parts.iter().flat_map(|part| {
-            let error = part.outcome.as_ref().err();
-            let messages = part.messages.clone();
-            error
-                .into_iter()
-                .flat_map(move |error| messages.clone().map(move |at| (at, error)))
-        })
-    }
-
-    /// The first error.
-    pub fn first(&self) -> &PublishError {
-        let mut errors = self
-            .parts
-            .iter()
-            .filter_map(|part| part.outcome.as_ref().err());
-        errors
-            .next()
-            .expect("without an error there is no such value")
-    }
-}
-
-impl fmt::Display for PublishManyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.parts.last().map_or(0, |part| part.messages.end);
-        let failed = self.failed().count();
-        write!(f, "{failed} of {count} messages were not confirmed")
-    }
-}
-
-impl std::error::Error for PublishManyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.first())
+        Box::pin(async move { self.enqueue().await?.await })
     }
 }
 
@@ -267,24 +184,5 @@ mod tests {
         check(&[10, 10, 10], 18, &[1, 1, 1]);
         check(&[100, 1], 50, &[1, 1]);
         check(&[1], 9, &[1]);
-    }
-
-    #[test]
-    fn the_error_tells_of_each_message() {
-        let part = |messages, error: PublishError| Part {
-            messages,
-            outcome: Err(error),
-        };
-        let parts = vec![
-            part(0..2, PublishError::Full),
-            part(2..3, PublishError::Closed),
-        ];
-        let error = PublishManyError { parts };
-        let failed: Vec<String> = error
-            .failed()
-            .map(|(at, e)| format!("{at} {e:?}"))
-            .collect();
-        assert_eq!(failed, ["0 Full", "1 Full", "2 Closed"]);
-        assert_eq!(error.to_string(), "3 of 3 messages were not confirmed");
     }
 }

@@ -28,6 +28,21 @@ async fn publish_many_is_one_command_when_it_fits() {
 }
 
 #[tokio::test]
+async fn one_task_keeps_many_batches_in_flight() {
+    let listener = Listener::bind().await;
+    let (producer, mut fake) = connected(&listener).await;
+    let topic = topic();
+    let first = producer.publish_many(&topic, ["a", "b"]).enqueue().await;
+    let second = producer.publish_many(&topic, ["c"]).enqueue().await;
+    fake.confirm(&["MPUB t a,b", "MPUB t c"]).await;
+    assert_eq!(first.unwrap().await.unwrap().len(), 1);
+    assert_eq!(second.unwrap().await.unwrap().len(), 1);
+    let refused = producer.publish_many(&topic, ["d", ""]).enqueue().await;
+    let failed: Vec<usize> = refused.unwrap_err().failed().map(|(at, _)| at).collect();
+    assert_eq!(failed, [0, 1]);
+}
+
+#[tokio::test]
 async fn publish_many_tells_of_each_message() {
     let listener = Listener::bind().await;
     let limits = Limits {

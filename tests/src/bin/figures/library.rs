@@ -1,17 +1,17 @@
 //! What the producer and the consumer of the client library leave of the speed of the wire.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::iter::repeat_n;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use client::consumer::Consumer;
-use client::producer::{Producer, Ticket};
+use client::producer::Producer;
 use client::wire::TopicName;
 use tests::daemon::Nsqd;
 use tests::load::{self, Publishing};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 
 use crate::{IN_MEMORY, median, print, rate};
 
@@ -101,39 +101,40 @@ async fn produce(to: SocketAddr, load: Publishing) {
     producer.shutdown(PATIENCE).await;
 }
 
-/// As many tasks as commands may be open, each publishing batch after batch.
+/// Batch after batch, whose tickets are awaited in order.
 async fn produce_batches(producer: &Producer, topic: &TopicName, load: Publishing) {
-    let mut tasks = JoinSet::new();
-    for _ in 0..load.window {
-        let (producer, topic) = (producer.clone(), topic.clone());
-        tasks.spawn(async move {
-            for _ in 0..load.messages / load.batch / load.window {
-                let bodies = repeat_n(BODY, load.batch);
-                let published = producer.publish_many(&topic, bodies).await;
-                published.expect("every publish is answered with OK");
-            }
-        });
+    let mut open = VecDeque::new();
+    for _ in 0..load.messages / load.batch {
+        if open.len() == load.window {
+            let oldest = open.pop_front().expect("the window is not empty");
+            confirmed(oldest).await;
+        }
+        let bodies = repeat_n(BODY, load.batch);
+        let tickets = producer.publish_many(topic, bodies).enqueue().await;
+        open.push_back(tickets.expect("the messages are valid"));
     }
-    tasks.join_all().await;
+    for tickets in open {
+        confirmed(tickets).await;
+    }
 }
 
-/// Tickets, awaited in order.
+/// The same with single messages.
 async fn produce_singles(producer: &Producer, topic: &TopicName, load: Publishing) {
-    let mut tickets = VecDeque::new();
+    let mut open = VecDeque::new();
     for _ in 0..load.messages {
-        if tickets.len() == load.window {
-            let oldest = tickets.pop_front().expect("the window is not empty");
+        if open.len() == load.window {
+            let oldest = open.pop_front().expect("the window is not empty");
             confirmed(oldest).await;
         }
         let ticket = producer.publish(topic, BODY).enqueue().await;
-        tickets.push_back(ticket.expect("the message is valid"));
+        open.push_back(ticket.expect("the message is valid"));
     }
-    for ticket in tickets {
+    for ticket in open {
         confirmed(ticket).await;
     }
 }
 
-async fn confirmed(ticket: Ticket) {
+async fn confirmed<R, E: Debug>(ticket: impl Future<Output = Result<R, E>>) {
     ticket.await.expect("every publish is answered with OK");
 }
 
