@@ -1,4 +1,4 @@
-//! A backlog that does not fit into memory: what it costs to keep, to stop with, and to come back with.
+//! A backlog that does not fit into memory: what it costs to keep, to stop with, and to come back with, killed or not.
 
 use std::time::Instant;
 
@@ -18,19 +18,8 @@ pub(crate) fn measure(bytes: usize) {
     let mut nsqd = Nsqd::start(&[BUDGET]);
     nsqd.act("/topic/create?topic=t");
     nsqd.act("/channel/create?topic=t&channel=c");
-    let messages = bytes / BODY_BYTES / BATCH * BATCH;
-    let load = Publishing {
-        messages,
-        connections: 1,
-        batch: BATCH,
-        window: 4,
-        body_bytes: BODY_BYTES,
-    };
     let start = Instant::now();
-    Runtime::new()
-        .expect("a runtime can be made")
-        .block_on(load::publish(nsqd.tcp(), "t", load))
-        .expect("every publish is answered with OK");
+    let messages = publish(&nsqd, bytes);
     print(
         "backlog: time to publish it",
         start.elapsed().as_secs_f64(),
@@ -69,4 +58,38 @@ pub(crate) fn measure(bytes: usize) {
         mib(nsqd.peak_rss_bytes()),
         "MiB",
     );
+}
+
+/// Publishes so many bytes to a topic which keeps them on disk, kills nsqd, and starts again.
+pub(crate) fn recover(bytes: usize) {
+    let mut nsqd = Nsqd::start(&["--durability=disk"]);
+    nsqd.act("/topic/create?topic=t");
+    nsqd.act("/channel/create?topic=t&channel=c");
+    let messages = publish(&nsqd, bytes);
+    nsqd.kill();
+    let start = Instant::now();
+    nsqd.restart();
+    let name = format!(
+        "recovery: {} GB, killed: time to start",
+        bytes / 1_000_000_000
+    );
+    print(&name, start.elapsed().as_secs_f64(), "s");
+    let memory = mib(nsqd.rss_bytes());
+    print("recovery: memory after the start", memory, "MiB");
+    assert_eq!(nsqd.channel("t", "c")["depth"], messages, "nothing is lost");
+}
+
+/// Publishes so many bytes to the topic `t`, and returns how many messages they are.
+fn publish(nsqd: &Nsqd, bytes: usize) -> usize {
+    let load = Publishing {
+        messages: bytes / BODY_BYTES / BATCH * BATCH,
+        connections: 1,
+        batch: BATCH,
+        window: 4,
+        body_bytes: BODY_BYTES,
+    };
+    let runtime = Runtime::new().expect("a runtime can be made");
+    let published = runtime.block_on(load::publish(nsqd.tcp(), "t", load));
+    published.expect("every publish is answered with OK");
+    load.messages
 }

@@ -36,7 +36,7 @@ struct Arguments {
     /// Messages in each run under load.
     #[arg(long, default_value_t = 4_000_000)]
     messages: usize,
-    /// Size of the backlog, in bytes of message bodies.
+    /// Size of the backlog, in bytes of message bodies; twice as much for `recovery`.
     #[arg(long, default_value_t = 5_000_000_000)]
     backlog_bytes: usize,
     /// Size of what is taken over from the reference, in bytes of message bodies.
@@ -69,6 +69,8 @@ enum Group {
     Latency,
     /// Memory and restart with a large backlog.
     Backlog,
+    /// The start after a kill with a larger one.
+    Recovery,
     /// Taking over a data path of the reference.
     Import,
     /// An nsqlookupd with 1,000 nsqds; how soon a new topic is found.
@@ -106,6 +108,7 @@ fn measure(group: Group, arguments: &Arguments) {
         Group::Idle => idle::measure(),
         Group::Latency => latency::measure(),
         Group::Backlog => backlog::measure(arguments.backlog_bytes),
+        Group::Recovery => backlog::recover(2 * arguments.backlog_bytes),
         Group::Import => import::measure(arguments.import_bytes),
         Group::Discovery => discovery::measure(),
         Group::Admin => admin::measure(),
