@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use client::http::{Client, Limits as HttpLimits};
 use client::producer::{
     BatchConfig, Event, Producer, ProducerBuilder, PublishError, RetryPolicy, Routing,
 };
@@ -10,6 +11,7 @@ use client::reconnect::Reconnect;
 use client::wire::{ErrorCode, Limits, TopicName};
 use rustix::process::Signal;
 use tests::daemon::Nsqd;
+use tests::lookupd::Lookupd;
 use tests::wait;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
@@ -336,6 +338,41 @@ async fn an_http_port_is_named_as_such() {
         panic!("{error}");
     };
     assert!(cause.cause.to_string().contains("HTTP port"), "{cause:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nsqds_are_found_through_nsqlookupd() {
+    let lookupd = Lookupd::start();
+    let nsqds = [(); 2].map(|()| Nsqd::start(&[&lookupd.flag()]));
+    let client = Client::new(HttpLimits::default());
+    let http = lookupd.http().to_string();
+    block_in_place(|| {
+        wait::until("both are registered", || {
+            lookupd.get("/nodes").json()["producers"]
+                .as_array()
+                .is_some_and(|nodes| nodes.len() == 2)
+        });
+    });
+    // One that is gone is left out while another answers.
+    let lookupds = ["127.0.0.1:1", &http];
+    let found = builder(&[]).lookupd_nodes(&client, lookupds).await.unwrap();
+    let producer = connected(found.routing(Routing::RoundRobin)).await;
+    until(|| {
+        producer
+            .nodes()
+            .iter()
+            .filter(|node| node.connected)
+            .count()
+            == 2
+    })
+    .await;
+    for body in numbers(0..10) {
+        producer.publish(&topic(), body).await.unwrap();
+    }
+    assert_eq!(nsqds.map(|nsqd| stored(&nsqd).len()), [5, 5]);
+
+    let error = builder(&[]).lookupd_nodes(&client, ["127.0.0.1:1"]).await;
+    assert!(error.unwrap_err().to_string().contains("127.0.0.1:1"));
 }
 
 /// Waits until this holds.

@@ -8,6 +8,7 @@ mod outcomes;
 mod pipeline;
 mod pressure;
 mod refusals;
+mod sinking;
 mod state;
 
 use std::time::Duration;
