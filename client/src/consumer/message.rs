@@ -17,7 +17,7 @@ use super::events::Event;
 use super::ready::LinkId;
 use super::session::{Deadline, Order, Session};
 use crate::connection::Address;
-use crate::wire::{self, MessageId, TopicName};
+use crate::wire::{self, ChannelName, MessageId, TopicName};
 
 /// A message that this consumer holds until it is answered or its deadline passes.
 ///
@@ -117,6 +117,11 @@ impl Message {
     /// The topic it was published to.
     pub fn topic(&self) -> &TopicName {
         &self.acker.origin.session.shared.topic
+    }
+
+    /// The channel that handed it out.
+    pub fn channel(&self) -> &ChannelName {
+        &self.acker.origin.session.shared.channel
     }
 
     /// As [`Acker::deadline`].

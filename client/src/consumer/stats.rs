@@ -95,6 +95,15 @@ impl Counters {
 }
 
 impl ConsumerReport {
+    pub(super) fn plus(self, other: ConsumerReport) -> ConsumerReport {
+        ConsumerReport {
+            finished: self.finished + other.finished,
+            requeued: self.requeued + other.requeued,
+            expired: self.expired + other.expired,
+            abandoned: self.abandoned + other.abandoned,
+        }
+    }
+
     pub(super) fn since(self, start: ConsumerReport) -> ConsumerReport {
         ConsumerReport {
             finished: self.finished - start.finished,

@@ -7,4 +7,5 @@ mod discovery;
 mod drain;
 mod fake;
 mod handling;
+mod merging;
 mod pacing;
