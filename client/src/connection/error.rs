@@ -81,4 +81,20 @@ impl ConnectionError {
                 | ConnectionError::Http
         )
     }
+
+    /// Whether the nsqd showed a certificate of an authority that is not trusted here.
+    #[cfg(feature = "tls")]
+    pub fn is_untrusted(&self) -> bool {
+        use rustls::{CertificateError, Error};
+        let ConnectionError::Tls(error) = self else {
+            return false;
+        };
+        let cause = error
+            .get_ref()
+            .and_then(|cause| cause.downcast_ref::<Error>());
+        matches!(
+            cause,
+            Some(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+        )
+    }
 }

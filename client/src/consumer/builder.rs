@@ -257,9 +257,7 @@ impl ConsumerBuilder {
         match census.refused {
             Some(refused) if all || census.connected == 0 => Err(refused),
             _ if reached => Ok(consumer),
-            _ => Err(ConsumerError::NotConnected {
-                missing: list(&census.missing),
-            }),
+            _ => Err(not_connected(&census)),
         }
     }
 
@@ -342,10 +340,18 @@ impl fmt::Debug for ConsumerBuilder {
 /// How many requests wait for the supervisor.
 const REQUESTS_MAX: usize = 64;
 
-fn list(addresses: &[Address]) -> String {
-    if addresses.is_empty() {
-        return "any nsqd; none is known to have the topic".to_owned();
+fn not_connected(census: &Census) -> ConsumerError {
+    let addresses = census
+        .missing
+        .iter()
+        .map(|(address, _)| address.to_string());
+    let missing = addresses.collect::<Vec<_>>().join(", ");
+    ConsumerError::NotConnected {
+        missing: if missing.is_empty() {
+            "any nsqd; none is known to have the topic".to_owned()
+        } else {
+            missing
+        },
+        cause: census.missing.iter().find_map(|(_, cause)| cause.clone()),
     }
-    let texts: Vec<String> = addresses.iter().map(Address::to_string).collect();
-    texts.join(", ")
 }

@@ -26,7 +26,7 @@ pub enum ConsumerError {
     #[error("no nsqd to consume from: give the address of one, or of an nsqlookupd")]
     NoSource,
     /// An nsqd refused for good; it is not asked again.
-    #[error("refused by {address}: {cause}")]
+    #[error("{address}: {cause}")]
     Refused {
         /// Which nsqd.
         address: Address,
@@ -38,6 +38,9 @@ pub enum ConsumerError {
     NotConnected {
         /// Which nsqds are missing.
         missing: String,
+        /// Why one of them was last not reached, if it was tried.
+        #[source]
+        cause: Option<Arc<ConnectionError>>,
     },
 }
 

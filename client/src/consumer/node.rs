@@ -25,6 +25,15 @@ pub(super) enum NodeEnd {
     Refused(ConsumerError),
 }
 
+/// Whether an nsqd is there.
+#[derive(Clone, Debug)]
+pub(super) enum Contact {
+    /// It is subscribed to.
+    Made,
+    /// It is not; why, once it was tried.
+    None(Option<Arc<ConnectionError>>),
+}
+
 /// One nsqd.
 pub(super) struct Node {
     pub(super) address: Address,
@@ -32,8 +41,8 @@ pub(super) struct Node {
     pub(super) stop: watch::Receiver<Option<Instant>>,
     /// Whether to connect again after a loss.
     pub(super) wanted: watch::Receiver<bool>,
-    /// Whether it is subscribed.
-    pub(super) connected: watch::Sender<bool>,
+    /// Whether it is there.
+    pub(super) contact: watch::Sender<Contact>,
     /// Rung when that changes.
     pub(super) moved: Arc<Notify>,
     /// Told of each loss: maybe an nsqlookupd knows a replacement.
@@ -61,8 +70,9 @@ impl Node {
                 }
                 Err(error) => Some(error),
             };
-            self.set_connected(false);
-            let Some(error) = error.filter(|_| self.stop.borrow().is_none()) else {
+            let cause = error.map(|error| Arc::new(error.cause));
+            self.set_contact(Contact::None(cause.clone()));
+            let Some(cause) = cause.filter(|_| self.stop.borrow().is_none()) else {
                 return NodeEnd::Stopped;
             };
             failures = if started.elapsed() < HEALTHY {
@@ -70,17 +80,17 @@ impl Node {
             } else {
                 1
             };
-            if !self.pause(failures, &error).await {
+            if !self.pause(failures, &cause).await {
                 return NodeEnd::Unlisted;
             }
         }
     }
 
     /// Waits before the next attempt; false if there is none.
-    async fn pause(&mut self, failures: u32, error: &ConnectError) -> bool {
+    async fn pause(&mut self, failures: u32, cause: &ConnectionError) -> bool {
         let wanted = *self.wanted.borrow();
         let delay = wanted.then(|| self.shared.reconnect.delay(failures));
-        self.tell_disconnected(error, delay);
+        self.tell_disconnected(cause, delay);
         self.lost.send_replace(());
         let Some(delay) = delay else { return false };
         tokio::select! {
@@ -90,8 +100,8 @@ impl Node {
         true
     }
 
-    fn tell_disconnected(&self, error: &ConnectError, reconnecting_in: Option<Duration>) {
-        let reason = error.cause.to_string();
+    fn tell_disconnected(&self, cause: &ConnectionError, reconnecting_in: Option<Duration>) {
+        let reason = cause.to_string();
         tracing::info!(nsqd = %self.address, error = reason, ?reconnecting_in, "not connected");
         self.shared.tell(Event::Disconnected {
             address: self.address.clone(),
@@ -134,7 +144,7 @@ impl Node {
         );
         tracing::info!(nsqd = %self.address, topic = %shared.topic, "subscribed");
         shared.connected(session, ceiling);
-        self.set_connected(true);
+        self.set_contact(Contact::Made);
         let served = link.run().await;
         if served.is_ok() {
             shared.counters.abandoned.add(link.in_flight().into());
@@ -143,8 +153,8 @@ impl Node {
         served.map_err(|cause| self.error(cause))
     }
 
-    fn set_connected(&self, connected: bool) {
-        self.connected.send_replace(connected);
+    fn set_contact(&self, contact: Contact) {
+        self.contact.send_replace(contact);
         self.moved.notify_one();
     }
 

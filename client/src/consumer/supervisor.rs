@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::error::ConsumerError;
 use super::events::Event;
-use super::node::{Node, NodeEnd};
+use super::node::{Contact, Node, NodeEnd};
 use super::shared::{End, Shared};
 use super::stats::ConsumerReport;
-use crate::connection::Address;
+use crate::connection::{Address, ConnectionError};
 
 /// What the supervisor is asked for.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub(super) enum Request {
 /// How many nsqds are connected, of how many that are known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Census {
-    /// Known, not connected, and not refused.
-    pub(super) missing: Vec<Address>,
+    /// Known, not connected, and not refused; and why, if it was tried.
+    pub(super) missing: Vec<(Address, Option<Arc<ConnectionError>>)>,
     pub(super) connected: usize,
     /// The last refusal.
     pub(super) refused: Option<ConsumerError>,
@@ -77,7 +77,7 @@ pub(super) struct Supervisor {
 struct Known {
     stop: watch::Sender<Option<Instant>>,
     wanted: watch::Sender<bool>,
-    connected: watch::Receiver<bool>,
+    contact: watch::Receiver<Contact>,
     /// It was named by the application.
     direct: bool,
     refused: bool,
@@ -200,11 +200,11 @@ impl Supervisor {
         }
         let stop = watch::Sender::new(None);
         let wanted = watch::Sender::new(true);
-        let connected = watch::Sender::new(false);
+        let contact = watch::Sender::new(Contact::None(None));
         let known = Known {
             stop: stop.clone(),
             wanted: wanted.clone(),
-            connected: connected.subscribe(),
+            contact: contact.subscribe(),
             direct,
             refused: false,
         };
@@ -213,7 +213,7 @@ impl Supervisor {
             shared: self.shared.clone(),
             stop: stop.subscribe(),
             wanted: wanted.subscribe(),
-            connected,
+            contact,
             moved: self.moved.clone(),
             lost: self.lost.clone(),
         };
@@ -283,15 +283,18 @@ impl Supervisor {
     }
 
     fn take_census(&self) {
-        let waits = |known: &Known| !known.refused && !*known.connected.borrow();
-        let missing = self.nodes.iter().filter(|(_, known)| waits(known));
-        let connected = self
-            .nodes
-            .values()
-            .filter(|known| *known.connected.borrow());
+        let mut missing = Vec::new();
+        let mut connected = 0;
+        for (address, known) in &self.nodes {
+            match &*known.contact.borrow() {
+                Contact::Made => connected += 1,
+                Contact::None(_) if known.refused => {}
+                Contact::None(cause) => missing.push((address.clone(), cause.clone())),
+            }
+        }
         self.census.send_replace(Census {
-            missing: missing.map(|(address, _)| address.clone()).collect(),
-            connected: connected.count(),
+            missing,
+            connected,
             refused: self.refused.clone(),
             complete: self.listed.iter().all(Option::is_some),
         });
