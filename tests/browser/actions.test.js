@@ -1,7 +1,7 @@
 // What is done on a page is done in the cluster: nsqd itself is asked.
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { ADMIN, NSQDS, channels, screenshot, until, visit } from './site.js'
+import { ADMIN, LOOKUPDS, NSQDS, channels, screenshot, until, visit } from './site.js'
 
 const act = (path) => Promise.all(NSQDS.map((nsqd) => fetch(nsqd + path, { method: 'POST' })))
 
@@ -95,19 +95,53 @@ test('a channel is deleted, and then its topic', async () => {
   })
 })
 
+// Opens the form for a new topic, and sends it.
+async function create(page, topic, channels, node) {
+  await page.getByRole('button', { name: 'Create…' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Topic').fill(topic)
+  await dialog.getByLabel('Channels').fill(channels)
+  if (node) await dialog.getByLabel(node).check()
+  await screenshot(page, 'dialog-create')
+  await dialog.getByRole('button', { name: 'Create' }).click()
+  await page.waitForURL(`**/topics/${topic}`)
+}
+
 test('a topic is created with a channel', () =>
   visit('/topics', async (page) => {
-    await page.getByRole('button', { name: 'Create…' }).click()
-    const dialog = page.getByRole('dialog')
-    const create = dialog.getByRole('button', { name: 'Create' })
-    await dialog.getByLabel('Topic').fill('acts.create')
-    await dialog.getByLabel('Channel').fill('c')
-    await create.click()
-    await page.waitForURL('**/topics/acts.create')
+    await create(page, 'acts.create', 'c')
     // nsqds make it as soon as somebody publishes; until then nsqlookupds know it.
     const { topics } = await (await fetch(`${ADMIN}/api/topics?inactive=true`)).json()
     assert.deepEqual(topics['acts.create'], ['c'])
   }))
+
+test('a topic with two channels is created at once on the node that was chosen', () =>
+  visit('/topics', async (page) => {
+    await create(page, 'acts.placed', 'c d', new URL(NSQDS[1]).host)
+    for (const channel of ['c', 'd']) {
+      assert.deepEqual((await channels('acts.placed', channel)).map(Boolean), [false, true, false])
+    }
+  }))
+
+test('topics that are on no node are deleted together', async () => {
+  for (const lookupd of LOOKUPDS) {
+    for (const topic of ['acts.stale.a', 'acts.stale.b']) await fetch(`${lookupd}/topic/create?topic=${topic}`, { method: 'POST' })
+  }
+  await visit('/lookup', async (page) => {
+    await page.getByRole('button', { name: /^Delete all \d+…$/ }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByText('acts.stale.b').waitFor()
+    const go = dialog.getByRole('button', { name: 'Delete' })
+    assert.ok(await go.isDisabled(), 'nothing is typed yet')
+    await dialog.getByRole('textbox').fill(await dialog.locator('code').innerText())
+    await screenshot(page, 'dialog-clean')
+    await go.click()
+    await dialog.getByRole('heading', { name: 'are deleted' }).waitFor()
+    await dialog.getByRole('button', { name: 'Done' }).click()
+    const { topics } = await (await fetch(`${ADMIN}/api/topics?inactive=true`)).json()
+    assert.deepEqual(Object.keys(topics).filter((topic) => topic.startsWith('acts.stale')), [])
+  })
+})
 
 test('a tombstone names the topic that it deletes', async () => {
   await prepare('acts.tombstone')

@@ -1,6 +1,7 @@
 // Messages are looked at without being taken, and published.
 import test from 'node:test'
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { NSQDS, channels, screenshot, until, visit } from './site.js'
 
 test('a waiting message is shown as JSON, text and hex, and waits on', () =>
@@ -29,6 +30,42 @@ test('JSON is laid out, and markup in it is text', () =>
     assert.match(await body.innerText(), /"note": "<b>hot<\/b>"/)
     assert.equal(await page.locator('.message b').count(), 0)
   }))
+
+test('what is shown is filtered, downloaded and published again', async () => {
+  const [nsqd] = NSQDS
+  for (const path of ['/topic/create?topic=again', '/channel/create?topic=again&channel=c']) await fetch(nsqd + path, { method: 'POST' })
+  await fetch(`${nsqd}/mpub?topic=again`, { method: 'POST', body: 'red apple\ngreen pear' })
+  await until('they wait', async () => (await channels('again', 'c'))[0]?.depth === 2)
+  await visit('/topics/again/c', async (page) => {
+    await page.getByRole('button', { name: 'Peek' }).click()
+    const messages = page.locator('.message')
+    await messages.nth(1).waitFor()
+    await page.getByLabel('Filter', { exact: true }).fill('pear green')
+    assert.equal(await messages.count(), 1)
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download' }).click()])
+    const saved = JSON.parse(await readFile(await file.path(), 'utf8'))
+    assert.deepEqual([file.suggestedFilename(), atob(saved.body)], ['again.c.ndjson', 'green pear'])
+    await messages.getByRole('button', { name: 'Publish again…' }).click()
+    const dialog = page.getByRole('dialog')
+    assert.equal(await dialog.getByLabel('Message', { exact: true }).inputValue(), 'green pear')
+    await dialog.getByRole('button', { name: 'Publish' }).click()
+    await dialog.getByText('Published on').waitFor()
+    await until('it waits twice', async () => (await channels('again', 'c')).reduce((sum, found) => sum + (found?.depth ?? 0), 0) === 3)
+  })
+})
+
+test('a deferred message is shown with the time when it is due', async () => {
+  const [nsqd] = NSQDS
+  for (const path of ['/topic/create?topic=later', '/channel/create?topic=later&channel=c']) await fetch(nsqd + path, { method: 'POST' })
+  await fetch(`${nsqd}/pub?topic=later&defer=600000`, { method: 'POST', body: 'much later' })
+  await until('it is deferred', async () => (await channels('later', 'c'))[0]?.deferred_count === 1)
+  await visit('/topics/later/c', async (page) => {
+    await page.getByLabel('Which').selectOption('deferred')
+    await page.getByRole('button', { name: 'Peek' }).click()
+    await page.locator('.message', { hasText: 'much later' }).waitFor()
+    assert.match(await page.locator('.message header').innerText(), /due in (9m|10m) \d+s/)
+  })
+})
 
 test('a message is published to the node that was chosen', () =>
   visit('/topics/clicks', async (page) => {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
 
 const urls = (name) => process.env[name].split(',')
-export const ADMIN = process.env.ADMIN
+export const { ADMIN, READER, GATED, HOSTILE } = process.env
 export const NSQDS = urls('NSQDS')
 export const LOOKUPDS = urls('LOOKUPDS')
 const SCREENSHOTS = process.env.SCREENSHOTS
@@ -28,6 +28,7 @@ export async function visit(path, use, { size = WIDE, scheme = 'light', site = A
   // The tests bring axe along, which the page's policy would not let in.
   const context = await browser.newContext({ viewport: size, colorScheme: scheme, bypassCSP: true, reducedMotion: 'reduce' })
   const page = await context.newPage()
+  page.setDefaultTimeout(20_000)
   const faults = watch(page, site)
   try {
     const answer = await page.goto(site + path)
@@ -76,6 +77,13 @@ export async function until(what, find) {
     assert.ok(Date.now() < deadline, `waited in vain until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
+}
+
+// Logs in on the site that wants it; the page is then where it was led.
+export async function logIn(page, user, password = process.env.PASSWORD) {
+  await page.getByLabel('User').fill(user)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Log in' }).click()
 }
 
 // What each nsqd says of a channel; undefined where it is not.

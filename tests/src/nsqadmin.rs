@@ -1,5 +1,6 @@
 //! An nsqadmin of one's own: the real program, on a free port.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
@@ -57,6 +58,27 @@ impl Nsqadmin {
     pub fn log(&self) -> String {
         self.log.text()
     }
+}
+
+/// The line of a password file that `nsqadmin hash-password` prints.
+///
+/// # Panics
+///
+/// If it does not.
+#[track_caller]
+pub fn password_line(user: &str, role: &str, password: &str) -> String {
+    let mut command = Command::new(binary::nsqadmin());
+    command
+        .args(["hash-password", user, role])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut process = command.spawn().expect("nsqadmin can be started");
+    let mut input = process.stdin.take().expect("stdin is piped");
+    input.write_all(password.as_bytes()).expect("it reads");
+    drop(input);
+    let output = process.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "hash-password failed");
+    String::from_utf8(output.stdout).expect("a line is text")
 }
 
 impl Drop for Nsqadmin {

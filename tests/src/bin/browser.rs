@@ -1,7 +1,16 @@
 //! Runs a program that drives a browser against nsqadmin over a live cluster.
 //!
-//! `browser PROGRAM [ARGUMENT…]`: two nsqlookupds, three nsqds and two nsqadmins, on one of which nobody may act. The program is
-//! told of them by `ADMIN`, `READER`, `LOOKUPDS` and `NSQDS` (URLs, commas between them). While it runs, messages come and go:
+//! `browser PROGRAM [ARGUMENT…]`: two nsqlookupds, three nsqds and four nsqadmins. The program is told of them by `NSQDS` and
+//! `LOOKUPDS` (URLs, commas between them), and by one URL each:
+//!
+//! | name | nsqadmin |
+//! | --- | --- |
+//! | `ADMIN` | on which everybody may act |
+//! | `READER` | on which nobody may |
+//! | `GATED` | below a base path, behind logins: `root` is an admin, `viewer` read-only, the password of both is in `PASSWORD`; it looks ten times a second |
+//! | `HOSTILE` | whose only node is for the program to be: it is asked at port `HOSTILE_NSQD` of 127.0.0.1 |
+//!
+//! While the program runs, messages come and go:
 //!
 //! | topic / channel | what goes on |
 //! | --- | --- |
@@ -12,7 +21,9 @@
 #![allow(clippy::print_stdout, reason = "a command that reports what happens")]
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,13 +32,16 @@ use std::time::Duration;
 use clap::Parser;
 use tests::daemon::Nsqd;
 use tests::lookupd::Lookupd;
-use tests::nsqadmin::Nsqadmin;
+use tests::nsqadmin::{self, Nsqadmin};
 use tests::wire::{End, Frame, Peer};
 
+/// In front of every path of the nsqadmin that wants a login.
+const BASE_PATH: &str = "/nsq/admin";
+const PASSWORD: &str = "correct horse battery staple";
 /// Between two messages of a node.
 const PACE: Duration = Duration::from_millis(10);
 /// What a client may say of itself, and must never become part of a page.
-const HOSTILE: &str = r#"<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>"#;
+const HOSTILE_NAME: &str = r#"<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>"#;
 
 #[derive(Parser)]
 #[command(about = "Runs a browser's tests against nsqadmin over a live cluster")]
@@ -66,6 +80,12 @@ struct Cluster {
     nsqds: Vec<Nsqd>,
     admin: Nsqadmin,
     reader: Nsqadmin,
+    gated: Nsqadmin,
+    hostile: Nsqadmin,
+    /// Where `hostile` looks for its node.
+    hostile_port: u16,
+    /// Holds the password file of `gated`.
+    _folder: tempfile::TempDir,
 }
 
 impl Cluster {
@@ -74,6 +94,7 @@ impl Cluster {
         let mut flags: Vec<_> = lookupds.iter().map(Lookupd::flag).collect();
         flags.push("--broadcast-address=127.0.0.1".to_owned());
         flags.push("--enable-peek".to_owned());
+        flags.push("--e2e-processing-latency-percentile=0.99,0.5".to_owned());
         let nsqds: Vec<_> = (0..3).map(|_| Nsqd::start(&words(&flags))).collect();
         for nsqd in &nsqds {
             prepare(nsqd);
@@ -83,24 +104,53 @@ impl Cluster {
             .map(|lookupd| format!("--lookupd-http-address={}", lookupd.http()))
             .collect();
         let admin = Nsqadmin::start(&words(&flags));
-        flags.push("--admin-user=somebody-else".to_owned());
-        let reader = Nsqadmin::start(&words(&flags));
+        let with = |more: &[String]| Nsqadmin::start(&words(&[&flags[..], more].concat()));
+        let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
+        let hostile_port = free_port();
         Self {
+            reader: with(&["--admin-user=somebody-else".to_owned()]),
+            gated: with(&[
+                format!("--base-path={BASE_PATH}"),
+                format!("--password-file={}", passwords(folder.path())),
+                "--sample-interval=100ms".to_owned(),
+            ]),
+            hostile: Nsqadmin::start(&[&format!("--nsqd-http-address=127.0.0.1:{hostile_port}")]),
+            hostile_port,
             lookupds,
             nsqds,
             admin,
-            reader,
+            _folder: folder,
         }
     }
 
-    fn addresses(&self) -> [(&'static str, String); 4] {
+    fn addresses(&self) -> [(&'static str, String); 8] {
         [
             ("ADMIN", urls([self.admin.http()])),
             ("READER", urls([self.reader.http()])),
+            ("GATED", format!("{}{BASE_PATH}", urls([self.gated.http()]))),
+            ("PASSWORD", PASSWORD.to_owned()),
+            ("HOSTILE", urls([self.hostile.http()])),
+            ("HOSTILE_NSQD", self.hostile_port.to_string()),
             ("LOOKUPDS", urls(self.lookupds.iter().map(Lookupd::http))),
             ("NSQDS", urls(self.nsqds.iter().map(Nsqd::http))),
         ]
     }
+}
+
+/// The path of a password file with two users.
+fn passwords(folder: &Path) -> String {
+    let line = |user, role| nsqadmin::password_line(user, role, PASSWORD);
+    let lines = line("root", "admin") + &line("viewer", "read-only");
+    let path = folder.join("passwords");
+    fs::write(&path, lines).expect("a file can be written");
+    path.display().to_string()
+}
+
+/// A port that nobody listens at now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let address = listener.local_addr().expect("it listens");
+    address.port()
 }
 
 /// What stands before anybody comes.
@@ -148,7 +198,7 @@ fn consume(nsqd: SocketAddr, number: usize, stop: &AtomicBool) {
 }
 
 fn odd_consumer(nsqd: SocketAddr, stop: &AtomicBool) {
-    let mut peer = introduced(nsqd, HOSTILE, HOSTILE);
+    let mut peer = introduced(nsqd, HOSTILE_NAME, HOSTILE_NAME);
     peer.subscribe("strange.names", "odd_client");
     peer.send("RDY 1\n");
     answer_all(&mut peer, stop, |peer, id, _| {

@@ -1,36 +1,18 @@
 //! What nobody may read: passwords and messages, in logs and answers.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use serde_json::json;
-use tests::{binary, http};
+use tests::http;
+use tests::nsqadmin::password_line;
 
 use super::World;
 
 const CANARY: &str = "canary-in-a-coal-mine";
 
-/// What `nsqadmin hash-password` prints for this user.
-fn hashed(user: &str, role: &str) -> String {
-    let mut command = Command::new(binary::nsqadmin());
-    command
-        .args(["hash-password", user, role])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut process = command.spawn().expect("nsqadmin can be started");
-    let mut input = process.stdin.take().expect("stdin is piped");
-    input.write_all(CANARY.as_bytes()).expect("it reads");
-    drop(input);
-    let output = process.wait_with_output().expect("it ends");
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).expect("a line is text")
-}
-
 #[test]
 fn passwords_and_messages_are_nowhere_to_be_read() {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
     let path = folder.path().join("passwords");
-    std::fs::write(&path, hashed("joe", "admin")).expect("it can be written");
+    std::fs::write(&path, password_line("joe", "admin", CANARY)).expect("it can be written");
     let flag = format!("--password-file={}", path.display());
     let lookupd_free = [
         "--nsqd-http-address=127.0.0.1:1",
