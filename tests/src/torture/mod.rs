@@ -10,7 +10,7 @@
 //! - [`plan`]: one number makes all choices of a run; [`promises`]: what may be lost by which mishap, as data;
 //! - [`body`], [`event`], [`history`]: messages that prove who they are, and all that happened to them, in order;
 //! - [`checker`]: a pure function from a history to a verdict, which also judges histories read from a file;
-//! - [`world`], [`accounts`], [`process`], [`lookupds`], [`volume`], [`proxy`], [`namespace`]: the daemons and what they stand on; [`load`]: producers and consumers, which
+//! - [`world`], `setting`, [`accounts`], [`process`], [`lookupds`], [`volume`], [`proxy`], [`namespace`]: the daemons and what they stand on; [`load`]: producers and consumers, which
 //!   speak byte by byte through [`crate::wire`] and share no code with the `client` crate;
 //! - [`nemesis`]: the faults; [`requirement`]: what they need of the machine, and what becomes of those that lack it;
 //! - [`run`]: warm up, hurt, heal, drain, check; [`profile`]: the runs of a submission and of a long night; [`exercise`]: what
@@ -37,5 +37,6 @@ pub mod report;
 pub mod requirement;
 pub mod run;
 pub mod sabotage;
+mod setting;
 pub mod volume;
 pub mod world;

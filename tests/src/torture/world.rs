@@ -1,9 +1,7 @@
 //! What a run takes place in: nsqd on its volume behind the proxy, and all that can be done to it.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -19,10 +17,10 @@ use super::load::{Load, Shared};
 use super::lookupds::Lookupds;
 use super::namespace::Namespace;
 use super::nemesis::Fault;
-use super::plan::{Ground, Plan};
+use super::plan::Plan;
 use super::process::{Daemon, Launch, Start};
 use super::proxy::Proxy;
-use super::requirement::FAKETIME;
+use super::setting::{self, CLOCK_FILE};
 use super::volume::Volume;
 use crate::http::try_request;
 use crate::wait;
@@ -31,8 +29,6 @@ use crate::wait;
 const STALL_MAX: Duration = Duration::from_secs(30);
 /// What a stop may take at the most, in a debug build on a busy machine.
 const STOP_MAX: Duration = Duration::from_secs(10);
-const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const CLOCK_FILE: &str = "clock";
 
 /// An end of a run that has no sense to go on: what is wrong is written down.
 #[derive(Debug)]
@@ -71,8 +67,8 @@ impl World {
         let volume = Volume::create(plan.ground, directory)?;
         let proxy = Proxy::start().map_err(in_directory)?;
         let history = History::create(directory, &plan).map_err(in_directory)?;
-        let mut launch = launch(&plan, volume.path(), directory.join("nsqd.log"));
-        let (namespace, lookupds) = surround(&plan, directory, &mut launch)?;
+        let mut launch = setting::launch(&plan, volume.path(), directory.join("nsqd.log"));
+        let (namespace, lookupds) = setting::surround(&plan, directory, &mut launch)?;
         fs::create_dir_all(data_path(volume.path())).map_err(in_directory)?;
         let shared = Shared::new(plan, history, proxy.address());
         let mut world = Self {
@@ -393,66 +389,6 @@ impl World {
 /// The data path on a volume.
 pub fn data_path(volume: &Path) -> PathBuf {
     volume.join("nsqd")
-}
-
-fn launch(plan: &Plan, volume: &Path, log: PathBuf) -> Launch {
-    let mut arguments = vec![
-        "--broadcast-address=127.0.0.1".to_owned(),
-        format!("--data-path={}", data_path(volume).display()),
-        format!("--durability={}", plan.durability.name()),
-        format!("--mem-queue-size={}", plan.mem_queue_size),
-        format!("--msg-timeout={}ms", plan.msg_timeout_ms),
-        format!("--sync-timeout={}ms", plan.sync_timeout_ms),
-    ];
-    if plan.ground != Ground::Folder {
-        arguments.push("--max-bytes-per-file=1048576".to_owned());
-    }
-    let aborts = plan.has(|fault| fault == Fault::Abort);
-    if aborts {
-        // So that it comes soon to where it is to die.
-        arguments.push("--max-bytes-per-file=8192".to_owned());
-        arguments.push("--checkpoint-interval=100ms".to_owned());
-    }
-    arguments.extend(plan.flags.iter().cloned());
-    let sabotage = plan.sabotage.as_deref().or(aborts.then_some(""));
-    Launch::new(sabotage, arguments, log)
-}
-
-/// Makes what nsqd lives among, as far as the faults need it.
-fn surround(
-    plan: &Plan,
-    directory: &Path,
-    launch: &mut Launch,
-) -> Result<(Option<Namespace>, Option<Lookupds>), String> {
-    let (mut namespace, mut lookupds) = (None, None);
-    let (mut inside, mut outside) = (LOCALHOST, LOCALHOST);
-    if plan.has(|fault| fault == Fault::Partition) {
-        let made = namespace.insert(Namespace::create()?);
-        (inside, outside) = (made.inside, made.outside);
-        launch.namespace = Some(made.name().to_owned());
-    }
-    launch
-        .arguments
-        .extend(["tcp", "http"].map(|name| format!("--{name}-address={inside}:0")));
-    if plan.has(Fault::meets_lookupds) {
-        let started = lookupds.insert(Lookupds::start(outside, directory)?);
-        launch.arguments.extend(started.flags());
-    }
-    if plan.has(|fault| fault == Fault::Clock) {
-        launch.environment.extend(clock(directory));
-    }
-    Ok((namespace, lookupds))
-}
-
-/// A wall clock that a file turns; timers go on as they are.
-fn clock(directory: &Path) -> [(String, OsString); 4] {
-    [
-        ("LD_PRELOAD", FAKETIME.into()),
-        ("FAKETIME_TIMESTAMP_FILE", directory.join(CLOCK_FILE).into()),
-        ("FAKETIME_NO_CACHE", "1".into()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
 }
 
 /// All files below a folder.
