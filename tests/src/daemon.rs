@@ -259,6 +259,16 @@ impl Nsqd {
         process::cpu_time(self.process.id())
     }
 
+    /// How many TCP clients it counts as connected.
+    pub fn connections(&self) -> u64 {
+        let metrics = self.get("/metrics").body;
+        let count = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("nsqd_connections "));
+        let count = count.expect("the metric is there");
+        count.parse().expect("it is a number")
+    }
+
     /// How many file descriptors it has open.
     pub fn open_files(&self) -> usize {
         process::open_files(self.process.id())

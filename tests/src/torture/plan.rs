@@ -29,6 +29,8 @@ pub const TMPFS_BYTES: u64 = 64 << 20;
 
 /// A write of no more than this is not cut short by a signal.
 const PAGE_BYTES: usize = 4096;
+/// Longer than a run takes.
+const LONG_TIMEOUT_MS: u64 = 60_000;
 /// For each cycle of a run without faults.
 const QUIET_ACKNOWLEDGEMENTS: u64 = 1_000;
 
@@ -91,6 +93,8 @@ pub struct Plan {
     pub deferred_percent: u8,
     /// How many of 100 deliveries are answered with REQ.
     pub requeued_percent: u8,
+    /// How many of 100 deliveries are not answered at all.
+    pub forgotten_percent: u8,
     /// Further flags for nsqd.
     pub flags: Vec<String>,
     /// What nsqd does wrong on purpose, as `NSQD_SABOTAGE` names it.
@@ -124,13 +128,18 @@ impl Plan {
             producers: topics * if is_quiet { 1 } else { random.u16(1..=2) },
             consumers: if is_quiet { 1 } else { random.u16(1..=3) },
             ready: random.u32(1..=60),
-            msg_timeout_ms: if random.bool() { 5_000 } else { 60_000 },
+            msg_timeout_ms: if random.bool() {
+                5_000
+            } else {
+                LONG_TIMEOUT_MS
+            },
             sync_timeout_ms: random.u64(100..=2_000),
             mem_queue_size: 0,
             body_bytes_max: choose(&mut random, &[100, 1_000, 20_000]),
             pause_us_max: random.u64(100..=2_000),
             deferred_percent: if is_quiet { 0 } else { random.u8(0..=20) },
             requeued_percent: if is_quiet { 0 } else { random.u8(0..=10) },
+            forgotten_percent: 0,
             flags: wishes.flags.clone(),
             sabotage: None,
             acknowledgements: if is_quiet {
@@ -142,6 +151,9 @@ impl Plan {
         };
         // Last, so that the seeds of old runs make the other choices as they did.
         plan.mem_queue_size = choose(&mut random, &[10, 1_000, 10_000]);
+        // Each of these ends only after the time-out of what was forgotten last.
+        let forgets = random.u8(0..4) == 0 && plan.msg_timeout_ms < LONG_TIMEOUT_MS;
+        plan.forgotten_percent = u8::from(forgets && !is_quiet);
         if plan.has(|fault| fault == Fault::Abort) {
             // Files are small then, and often begin with a message whose write is cut short if it is larger than a page:
             // nsqd sets such a file aside.

@@ -176,6 +176,7 @@ fn plan(wishes: &Wishes, case: &Case) -> Plan {
     plan.body_bytes_max = 100;
     plan.pause_us_max = 500;
     plan.msg_timeout_ms = 60_000;
+    plan.forgotten_percent = 0;
     plan.sync_timeout_ms = 100;
     if !wishes.faults.is_empty() {
         plan.deferred_percent = 20;

@@ -1,10 +1,12 @@
-//! Faults from outside that take a tool: a network that is cut, a disk that is slow, a lack of threads. Without the tool they are skipped,
-//! unless `TORTURE_REQUIRE` names it.
+//! Faults from outside that take a tool: a network that is cut, a disk that is slow, a lack of threads or of memory. Without the tool they
+//! are skipped, unless `TORTURE_REQUIRE` names it.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -13,6 +15,9 @@ use tests::daemon::Nsqd;
 use tests::wire::{Frame, Peer, with_body};
 use tests::{binary, wait};
 
+/// After so long a peer that has vanished is given up: 75 s, and leeway.
+const VANISHED_MAX: Duration = Duration::from_secs(100);
+
 /// Whether `name` can be tried here, for which these programs and root are needed.
 #[track_caller]
 fn can_try(name: &str, programs: &[&str]) -> bool {
@@ -20,7 +25,12 @@ fn can_try(name: &str, programs: &[&str]) -> bool {
         let found = Command::new("which").arg(program).output();
         found.is_ok_and(|found| found.status.success())
     };
-    let lacking = programs.iter().find(|program| !is_there(program));
+    can_try_with(name, programs.iter().find(|program| !is_there(program)))
+}
+
+/// Whether `name` can be tried here, for which root is needed, and what is `lacking`.
+#[track_caller]
+fn can_try_with(name: &str, lacking: Option<&&str>) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if is_root && lacking.is_none() {
         return true;
@@ -36,7 +46,7 @@ fn can_try(name: &str, programs: &[&str]) -> bool {
 }
 
 #[test]
-fn consumers_whose_network_is_cut_lose_their_messages_to_others() {
+fn peers_whose_network_is_cut_are_given_up_and_lose_their_messages_to_others() {
     if !can_try("netns", &["unshare", "ip", "nft"]) {
         return;
     }
@@ -57,6 +67,7 @@ fn consumers_whose_network_is_cut_lose_their_messages_to_others() {
 #[ignore = "cuts the network that it runs in; the test above starts it in one of its own"]
 fn in_a_network_that_is_cut() {
     const CONSUMERS: usize = 50;
+    const PRODUCERS: usize = 10;
     run("ip", &["link", "set", "lo", "up"]);
     let nsqd = Nsqd::start(&["--tcp-address=127.0.0.2:0"]);
     let connect = |_| {
@@ -67,6 +78,7 @@ fn in_a_network_that_is_cut() {
         consumer
     };
     let consumers: Vec<Peer> = (0..CONSUMERS).map(connect).collect();
+    let producers: Vec<Peer> = (0..PRODUCERS).map(|_| without_heartbeats(&nsqd)).collect();
     for _ in 0..CONSUMERS {
         nsqd.publish("t", "m");
     }
@@ -78,11 +90,27 @@ fn in_a_network_that_is_cut() {
            add rule ip cut in ip saddr 127.0.0.2 drop; \
            add rule ip cut in ip daddr 127.0.0.2 drop"],
     );
+    let cut = Instant::now();
     nsqd.await_channel("t", "c", "client_count", 0);
     let channel = nsqd.channel("t", "c");
     assert_eq!(channel["in_flight_count"], 0, "{channel}");
     assert_eq!(channel["depth"], CONSUMERS, "{channel}");
     drop(consumers);
+    // Of those without heartbeats only the kernel can tell that they are gone: it asks after 60 s, and is patient for 15.
+    wait::until("the consumers are given up", || {
+        nsqd.connections() == PRODUCERS as u64
+    });
+    let noticed = wait::within(VANISHED_MAX, || (nsqd.connections() == 0).then_some(()));
+    assert!(noticed.is_some(), "{} are left", nsqd.connections());
+    assert!(cut.elapsed() > Duration::from_secs(60));
+    drop(producers);
+}
+
+/// A connection that is not asked whether it is alive.
+fn without_heartbeats(nsqd: &Nsqd) -> Peer {
+    let mut peer = nsqd.peer();
+    peer.identify(&json!({ "heartbeat_interval": -1 }));
+    peer
 }
 
 #[track_caller]
@@ -175,4 +203,69 @@ fn too_few_threads_are_a_clear_error() {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(said.contains(" threads can't be started - "), "{said}");
+}
+
+#[test]
+fn with_little_memory_a_backlog_goes_to_disk_and_nobody_is_killed() {
+    const LIMIT_BYTES: u64 = 256 << 20;
+    const MESSAGES: usize = 400;
+    if !can_try_with("cgroup", MemoryGroup::lacking()) {
+        return;
+    }
+    let group = MemoryGroup::create(LIMIT_BYTES);
+    let nsqd = Nsqd::start(&["--mem-queue-bytes=64m"]);
+    group.take_in(&nsqd);
+    let idle: Vec<Peer> = (0..300)
+        .map(|number| nsqd.consumer("t", &format!("c{}", number % 3)))
+        .collect();
+    let body = vec![b'x'; 1_000_000];
+    let mut producer = nsqd.peer();
+    for _ in 0..MESSAGES {
+        producer.publish("t", &body);
+    }
+    let mut consumer = nsqd.consumer("t", "c0");
+    consumer.ready(20);
+    consumer.consume(MESSAGES);
+    assert_eq!(group.kills(), 0);
+    let peak = nsqd.peak_rss_bytes();
+    assert!(peak < 200 << 20, "{} MiB", peak >> 20);
+    drop(idle);
+}
+
+/// A cgroup, version 1, that limits memory; removed when it is dropped, which must be after its processes have ended.
+struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    const ALL: &str = "/sys/fs/cgroup/memory";
+
+    /// What there must be and is not.
+    fn lacking() -> Option<&'static &'static str> {
+        let limit = PathBuf::from(Self::ALL).join("memory.limit_in_bytes");
+        (!limit.exists()).then_some(&Self::ALL)
+    }
+
+    fn create(limit_bytes: u64) -> Self {
+        let group = PathBuf::from(Self::ALL).join(format!("nsqd-test-{}", std::process::id()));
+        fs::create_dir(&group).unwrap();
+        fs::write(group.join("memory.limit_in_bytes"), limit_bytes.to_string()).unwrap();
+        Self(group)
+    }
+
+    fn take_in(&self, nsqd: &Nsqd) {
+        fs::write(self.0.join("cgroup.procs"), nsqd.id().to_string()).unwrap();
+    }
+
+    /// How many processes the kernel has killed for lack of memory.
+    fn kills(&self) -> u64 {
+        let told = fs::read_to_string(self.0.join("memory.oom_control")).unwrap();
+        let kills = told.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        kills.unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        // What is left goes with the machine.
+        let _ = fs::remove_dir(&self.0);
+    }
 }

@@ -7,6 +7,7 @@
 mod auth;
 mod auth_tls;
 mod bounds;
+mod churn;
 mod completeness;
 mod compression;
 mod config;

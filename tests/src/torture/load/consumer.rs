@@ -153,8 +153,10 @@ impl<'a> Consumer<'a> {
             return;
         }
         let requeued = self.shared.plan.requeued_percent;
+        let forgotten = requeued + self.shared.plan.forgotten_percent;
         match self.random.u8(0..100) {
             dice if dice < requeued => self.requeue(key, message),
+            dice if dice < forgotten => {}
             dice if dice >= 97 => {
                 self.peer.touch(message);
                 self.hold(key, message);
