@@ -1,12 +1,13 @@
 //! A topic: a name, a log, and the channels that read it.
 //!
-//! Publishing takes the log's lock only, and waits in `commit.rs` where OK promises more than memory; the lock on the
-//! channels is for those who create, delete, pause or look. Lock order: channels → channel → log.
+//! Publishing (`publish.rs`) takes the log's lock only, and waits in `commit.rs` where OK promises more than memory; the
+//! lock on the channels is for those who create, delete, pause or look. Lock order: channels → channel → log.
 
 mod commit;
 mod durability;
 mod limits;
 mod persist;
+mod publish;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -14,18 +15,18 @@ mod upkeep;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use client::wire::{ChannelName, TopicName};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 pub use commit::{COMMITS_MAX, Unsettled};
 pub use durability::{Durability, DurabilityError};
 pub(crate) use limits::is_reached;
 pub use limits::{CreateError, TooMany};
 pub use persist::{Known, PROGRESS_NAME, read_progress};
+pub use publish::PublishError;
 pub use upkeep::Upkeep;
 
 use commit::Commits;
@@ -33,14 +34,8 @@ use durability::OwnLevel;
 
 use crate::channel::checkpoint::Due;
 use crate::channel::{self, Channel, Entry, Start};
-use crate::log::{Closed, Depth, Log, Segment, Stamp, Waiter};
+use crate::log::{Depth, Log, Segment};
 use crate::message_id::MessageIds;
-use crate::sabotage::{Fault, is_on, strikes};
-
-/// How long a publisher waits for memory before it is told that there is none.
-const MEMORY_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How often it looks.
-const MEMORY_WAIT_STEP: Duration = Duration::from_millis(2);
 
 /// What all topics of a process share.
 #[derive(Debug, Clone)]
@@ -99,26 +94,6 @@ struct Unshown {
     due_ns: i64,
 }
 
-/// Why messages were not taken. None of them was, but for `NotWritten`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// The topic is being deleted, or the daemon stops.
-    #[error("exiting")]
-    Exiting,
-    /// The topic does not exist, and is not created.
-    #[error(transparent)]
-    TooMany(#[from] TooMany),
-    /// Messages can't be written at the moment, and memory is full or does not count.
-    #[error("messages can't be moved to disk: {0}")]
-    DiskFault(String),
-    /// Memory is full with what can't be spilled.
-    #[error("memory is full (--mem-queue-bytes)")]
-    NoMemory,
-    /// The message could not be brought to disk, as its topic promises; it may be delivered all the same.
-    #[error("{0}")]
-    NotWritten(String),
-}
-
 /// What `/stats` tells of a topic.
 #[derive(Debug, Clone, Copy)]
 pub struct Snapshot {
@@ -142,12 +117,6 @@ pub struct Snapshot {
     pub storage_failures: u64,
     /// Whether that failed the last time.
     pub storage_fault: bool,
-}
-
-impl From<Closed> for PublishError {
-    fn from(_: Closed) -> Self {
-        Self::Exiting
-    }
 }
 
 impl Topic {
@@ -198,139 +167,6 @@ impl Topic {
             return Durability::Memory;
         }
         self.own_level.read().unwrap_or(self.shared.durability)
-    }
-
-    /// Takes messages, all or none, and waits until they are as safe as the topic promises. `woken` is scratch space.
-    pub async fn publish<'a>(
-        self: &Arc<Self>,
-        bodies: impl ExactSizeIterator<Item = &'a [u8]>,
-        woken: &mut Vec<Arc<dyn Waiter>>,
-    ) -> Result<(), PublishError> {
-        self.settle(self.append(bodies, woken).await?).await
-    }
-
-    /// Takes a message that is not to be delivered before `delay` has passed, and waits like [`Self::publish`].
-    pub async fn publish_deferred(
-        self: &Arc<Self>,
-        body: &[u8],
-        delay: Duration,
-    ) -> Result<(), PublishError> {
-        self.settle(self.append_deferred(body, delay).await?).await
-    }
-
-    async fn settle(self: &Arc<Self>, unsettled: Option<Unsettled>) -> Result<(), PublishError> {
-        match unsettled {
-            Some(unsettled) => self.settled(unsettled).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Takes messages, all or none, and rings the consumers that wait for some. Waits only when memory is full. They may
-    /// be answered with OK when they are [settled](Self::settled); with `None`, at once. `woken` is scratch space.
-    pub async fn append<'a>(
-        &self,
-        bodies: impl ExactSizeIterator<Item = &'a [u8]>,
-        woken: &mut Vec<Arc<dyn Waiter>>,
-    ) -> Result<Option<Unsettled>, PublishError> {
-        self.admit().await?;
-        let count = bodies.len() as u64;
-        let mut bodies = bodies.filter(|_| !strikes(Fault::DropOneInTenThousand, 10_000));
-        if count > 1 && is_on(Fault::MpubNonAtomic) {
-            let half = usize::try_from(count / 2).unwrap_or(1);
-            self.log
-                .append(self.stamp(count), bodies.by_ref().take(half), woken)?;
-            let _ = self.log.write_through();
-            sleep(MEMORY_WAIT_STEP).await;
-        }
-        let messages = self.log.append(self.stamp(count), bodies, woken)?;
-        for waiter in woken.drain(..) {
-            waiter.ring(count);
-        }
-        Ok(self.unsettled(messages))
-    }
-
-    /// Takes a message that is not to be delivered before `delay` has passed; otherwise like [`Self::append`].
-    pub async fn append_deferred(
-        &self,
-        body: &[u8],
-        delay: Duration,
-    ) -> Result<Option<Unsettled>, PublishError> {
-        if delay.is_zero() {
-            return self.append([body].into_iter(), &mut Vec::new()).await;
-        }
-        self.admit().await?;
-        let messages = self.defer(body, delay)?;
-        Ok(self.unsettled(messages))
-    }
-
-    /// What is to be waited for, now that so many messages were taken.
-    fn unsettled(&self, messages: u64) -> Option<Unsettled> {
-        // Looked at after they were taken: whoever raises the level cares for all that was taken before.
-        match self.durability() {
-            Durability::Memory => None,
-            level => Some(Unsettled {
-                messages,
-                synced: level == Durability::Fsync,
-            }),
-        }
-    }
-
-    fn defer(&self, body: &[u8], delay: Duration) -> Result<u64, Closed> {
-        let due = self.shared.channels.clock.now() + delay;
-        let stamp = self.stamp(1);
-        let delay_ns = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
-        let due_ns = stamp.timestamp_ns.saturating_add(delay_ns);
-        // Under the lock of the channels: those that exist now get the message, later ones don't.
-        let mut channels = self.channels.lock();
-        let (segment, index, messages) = self.log.append_deferred(stamp, body, due_ns)?;
-        if channels.hides_new() {
-            channels.unshown_deferred.push(Unshown {
-                segment,
-                index,
-                due,
-                due_ns,
-            });
-        } else {
-            channels
-                .by_name
-                .values()
-                .for_each(|channel| channel.defer(&segment, index, due));
-        }
-        Ok(messages)
-    }
-
-    fn stamp(&self, count: u64) -> Stamp {
-        let timestamp_ns = self.shared.channels.clock.wall_ns();
-        Stamp {
-            timestamp_ns,
-            first_id: self.shared.ids.take(count),
-        }
-    }
-
-    /// Waits until there is room in memory; refuses what could not be written.
-    async fn admit(&self) -> Result<(), PublishError> {
-        if self.is_exiting() {
-            return Err(PublishError::Exiting);
-        }
-        if self.durability().is_durable()
-            && let Some(fault) = self.fault()
-        {
-            return Err(PublishError::DiskFault(fault));
-        }
-        let memory = self.log.memory();
-        let mut waited = Duration::ZERO;
-        while memory.exhausted() {
-            self.log.directory().call_for_care();
-            if let Some(fault) = memory.fault() {
-                return Err(PublishError::DiskFault(fault));
-            }
-            if waited >= MEMORY_WAIT_MAX {
-                return Err(PublishError::NoMemory);
-            }
-            sleep(MEMORY_WAIT_STEP).await;
-            waited += MEMORY_WAIT_STEP;
-        }
-        Ok(())
     }
 
     /// The channel with this name, if there is one.

@@ -2,6 +2,8 @@
 
 mod durability;
 
+use std::time::Duration;
+
 use client::wire::{ATTEMPTS_AT, BODY_AT, MessageId};
 use fastrand::Rng;
 
