@@ -10,15 +10,13 @@
 //!
 //! Order never depends on who answered first: the sources come in the order in which they were given.
 
+mod latency;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::answers::{
-    ChannelStats, ClientStats, LatencyStats, PercentileStats, Producer, Stats, TopicStats,
-};
-use super::model::{
-    Channel, Client, Counter, Latency, Node, NodeDetail, NodeTopic, Percentile, Topic, host_port,
-};
+use super::answers::{ChannelStats, ClientStats, Producer, Stats, TopicStats};
+use super::model::{Channel, Client, Counter, Node, NodeDetail, NodeTopic, Topic, host_port};
 use super::version::Version;
 
 /// Each name once, sorted.
@@ -163,7 +161,7 @@ pub(super) fn topic(name: &str, mut rows: Vec<Topic>) -> Topic {
         }
     }
     let latencies = rows.iter().map(|row| row.e2e_processing_latency.as_ref());
-    total.e2e_processing_latency = latency(latencies, name, "");
+    total.e2e_processing_latency = latency::over_nodes(latencies, name, "");
     let channels = channels
         .into_iter()
         .map(|(channel_name, rows)| channel(name, &channel_name, rows));
@@ -185,7 +183,7 @@ pub(super) fn channel(topic_name: &str, channel_name: &str, mut rows: Vec<Channe
         add_channel(&mut total, row);
     }
     let latencies = rows.iter().map(|row| row.e2e_processing_latency.as_ref());
-    total.e2e_processing_latency = latency(latencies, topic_name, channel_name);
+    total.e2e_processing_latency = latency::over_nodes(latencies, topic_name, channel_name);
     if let Some(clients) = &mut total.clients {
         sort_by_distance(clients);
     }
@@ -253,7 +251,7 @@ pub(super) fn topic_row(node: &Node, stats: TopicStats, now: i64) -> Topic {
         nodes: None,
         channels: Some(channels),
         paused: stats.paused,
-        e2e_processing_latency: stats.e2e_processing_latency.map(node_latency),
+        e2e_processing_latency: stats.e2e_processing_latency.map(latency::of_node),
     }
 }
 
@@ -291,7 +289,7 @@ pub(super) fn channel_row(node: &Node, topic: &str, stats: ChannelStats, now: i6
         nodes: None,
         clients,
         paused: stats.paused,
-        e2e_processing_latency: stats.e2e_processing_latency.map(node_latency),
+        e2e_processing_latency: stats.e2e_processing_latency.map(latency::of_node),
     }
 }
 
@@ -327,70 +325,6 @@ fn client(node: &Node, stats: ClientStats, now: i64) -> Client {
         tls_negotiated_protocol: stats.tls_negotiated_protocol,
         tls_negotiated_protocol_is_mutual: stats.tls_negotiated_protocol_is_mutual,
     }
-}
-
-fn node_latency(stats: LatencyStats) -> Latency {
-    let percentile = |told: PercentileStats| Percentile {
-        average: told.value,
-        count: stats.count,
-        max: told.value,
-        min: told.value,
-        quantile: told.quantile,
-        value: Some(told.value),
-    };
-    let percentiles = stats.percentiles;
-    Latency {
-        count: stats.count,
-        percentiles: percentiles.map(|told| told.into_iter().map(percentile).collect()),
-        ..Latency::default()
-    }
-}
-
-/// The latency over nodes; `None` if none of them measures it.
-fn latency<'a>(
-    rows: impl IntoIterator<Item = Option<&'a Latency>>,
-    topic: &str,
-    channel: &str,
-) -> Option<Latency> {
-    let mut rows = rows.into_iter().flatten().peekable();
-    rows.peek()?;
-    let mut total = Latency {
-        topic: topic.to_owned(),
-        channel: channel.to_owned(),
-        host: "*".to_owned(),
-        ..Latency::default()
-    };
-    for row in rows {
-        add(&mut total.count, row.count);
-        let Some(percentiles) = &row.percentiles else {
-            continue;
-        };
-        let totals = total.percentiles.get_or_insert_default();
-        for percentile in percentiles {
-            add_percentile(totals, percentile);
-        }
-    }
-    Some(total)
-}
-
-fn add_percentile(totals: &mut Vec<Percentile>, row: &Percentile) {
-    let same = |total: &&mut Percentile| total.quantile.total_cmp(&row.quantile).is_eq();
-    let Some(total) = totals.iter_mut().find(same) else {
-        totals.push(Percentile {
-            value: None,
-            ..*row
-        });
-        return;
-    };
-    total.max = total.max.max(row.max);
-    total.min = total.min.min(row.min);
-    let count = total.count.saturating_add(row.count);
-    if count != 0 {
-        #[expect(clippy::cast_precision_loss, reason = "a mean needs no more")]
-        let weight = row.count as f64 / count as f64;
-        total.average += (row.average - total.average) * weight;
-    }
-    total.count = count;
 }
 
 /// What one node is doing.
