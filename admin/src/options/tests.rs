@@ -77,6 +77,50 @@ fn the_file_has_the_reference_s_keys() {
     assert_eq!(options.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
 }
 
+/// The sample of a configuration file, which is shipped.
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/nsqadmin.cfg");
+
+#[test]
+fn the_sample_file_starts_and_knows_every_setting() {
+    let options = check(&["--config", SAMPLE]).unwrap();
+    let lookupds = vec!["127.0.0.1:4161".to_owned()];
+    assert_eq!(options.sources, Sources::Lookupds(lookupds));
+    let text = std::fs::read_to_string(SAMPLE).unwrap();
+    let command = <Flags as clap::CommandFactory>::command();
+    for flag in command.get_arguments().filter_map(|flag| flag.get_long()) {
+        let known = DAEMON.config_keys.iter().find(|(name, _)| *name == flag);
+        let key = match known {
+            Some((_, key)) => key.map(str::to_owned),
+            None => Some(flag.replace('-', "_")),
+        };
+        // Some are for developers, or only for the command line.
+        let is_left_out = ["config", "dev-static-dir", "version", "help"].contains(&flag);
+        let is_there = key.is_none_or(|key| text.contains(&format!("{key} = ")));
+        assert!(is_there || is_left_out, "{flag}");
+    }
+    // Each example is one that works, alone beside the addresses.
+    for line in text.lines().filter_map(|line| line.strip_prefix("# ")) {
+        let Some((key, value)) = line.split_once(" = ") else {
+            continue;
+        };
+        if ["nsqd_http_addresses", "password_file"].contains(&key) || key.contains("tls") {
+            continue;
+        }
+        let graphite = if key == "proxy_graphite" {
+            "graphite_url = \"http://g\"\n"
+        } else {
+            ""
+        };
+        let name = format!("admin-sample-{}-{key}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = format!("nsqlookupd_http_addresses = [\"a:1\"]\n{graphite}{key} = {value}\n");
+        std::fs::write(&path, file).unwrap();
+        let checked = check(&["--config", path.to_str().unwrap()]);
+        std::fs::remove_file(&path).unwrap();
+        assert!(checked.is_ok(), "{line}: {checked:?}");
+    }
+}
+
 #[test]
 fn exactly_one_kind_of_source_is_needed() {
     assert_eq!(check(&[]).unwrap_err(), OptionsError::NoAddress);
