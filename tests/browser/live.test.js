@@ -9,7 +9,7 @@ for (const [path, selector] of [
   ['/', '.figure [data-f="figures.depth"]'],
   ['/topics', 'tr[data-key="orders"] td:last-child'],
   ['/topics/orders', '[data-f="topic.message_count"]'],
-  ['/topics/orders/billing', 'table[data-rows="channel.clients"] tbody tr:first-child td:nth-child(7)'],
+  ['/topics/orders/billing', 'table[data-rows="channel.clients"] tbody tr:first-child td:nth-child(9)'],
   [`/nodes/${new URL(NSQDS[0]).host}`, '[data-f="node.message_count"]'],
   ['/counter', '.number'],
 ]) {

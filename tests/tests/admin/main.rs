@@ -3,6 +3,7 @@
 mod cluster;
 mod safety;
 mod secrets;
+mod slow;
 
 use serde_json::Value;
 use tests::daemon::Nsqd;
