@@ -11,7 +11,7 @@
 //! - [`body`], [`event`], [`history`]: messages that prove who they are, and all that happened to them, in order;
 //! - [`checker`]: a pure function from a history to a verdict, which also judges histories read from a file;
 //! - [`world`], `setting`, [`accounts`], [`process`], [`lookupds`], [`volume`], [`proxy`], [`namespace`]: the daemons and what they stand on; [`load`]: producers and consumers, which
-//!   speak byte by byte through [`crate::wire`] and share no code with the `client` crate;
+//!   speak byte by byte through [`crate::wire`] and share no code with the `client` crate, and one of each by that crate;
 //! - [`nemesis`]: the faults; [`requirement`]: what they need of the machine, and what becomes of those that lack it;
 //! - [`run`]: warm up, hurt, heal, drain, check; [`profile`]: the runs of a submission and of a long night; [`exercise`]: what
 //!   they have tried;

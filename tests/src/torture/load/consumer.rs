@@ -12,13 +12,13 @@ use crate::torture::event::{Key, What};
 use crate::wire::{Frame, Message, Peer, with_body};
 
 /// How often it looks whether something else is to be done.
-const TICK: Duration = Duration::from_millis(20);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 /// How often it makes sure that its FINs have arrived.
 const BARRIER_INTERVAL: Duration = Duration::from_millis(100);
 /// No message has this id, so that a FIN for it is answered: with an error, when all before it were handled.
 const NO_ID: u64 = 0;
 /// So that nsqd notices soon who has gone silent.
-const HEARTBEAT_MS: u32 = 1_000;
+pub(super) const HEARTBEAT_MS: u32 = 1_000;
 const HOLD_MS_MAX: u64 = 200;
 const REQUEUE_MS_MAX: u64 = 500;
 

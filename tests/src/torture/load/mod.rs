@@ -1,7 +1,9 @@
-//! The clients of a run: producers and consumers, each a thread with a connection of its own, writing down all they do.
+//! The clients of a run: producers and consumers, each a thread with a connection of its own, writing down all they do. Where nothing
+//! depends on an order, one of each is of the client library.
 
 mod consumer;
 mod drain;
+mod library;
 mod producer;
 
 use std::net::SocketAddr;
@@ -115,7 +117,20 @@ impl Load {
             let work = move || producer::run(&shared, producer);
             load.producers.push(thread::spawn(work));
         }
+        if !plan.is_quiet() {
+            load.add_library();
+        }
         load
+    }
+
+    fn add_library(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let work = move || library::produce(&shared, shared.plan.producers);
+        self.producers.push(thread::spawn(work));
+        let (shared, frozen) = (Arc::clone(&self.shared), Arc::new(AtomicBool::new(false)));
+        self.frozen.push(Arc::clone(&frozen));
+        let work = move || library::consume(&shared, &frozen);
+        self.consumers.push(thread::spawn(work));
     }
 
     fn add_consumer(&mut self, topic: u16, channel: u16) {
