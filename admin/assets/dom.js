@@ -71,7 +71,7 @@ export function rate(value) {
 // Nanoseconds in a unit that fits, with three digits.
 function latency(nanoseconds) {
   const [unit, name] = [[1e9, 's'], [1e6, 'ms'], [1e3, 'µs']].find(([least]) => nanoseconds >= least) ?? []
-  if (!unit) return nanoseconds > 0 ? '<1 µs' : '0'
+  if (!unit) return nanoseconds > 0 ? '<1 µs' : '–'
   const value = nanoseconds / unit
   return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${name}`
 }

@@ -52,12 +52,12 @@ pub(crate) fn span(seconds: i64) -> String {
     text
 }
 
-/// Nanoseconds as a latency, with three digits: `132 ms`, `1.20 s`.
+/// Nanoseconds as a latency, with three digits: `132 ms`, `1.20 s`; a dash for none. Scripts write it likewise.
 pub(crate) fn latency(nanoseconds: f64) -> String {
     let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
     let unit = units.into_iter().find(|(unit, _)| nanoseconds >= *unit);
     let Some((unit, name)) = unit else {
-        return if nanoseconds > 0.0 { "<1 µs" } else { "0" }.to_owned();
+        return if nanoseconds > 0.0 { "<1 µs" } else { "–" }.to_owned();
     };
     let value = nanoseconds / unit;
     let digits = match value {
@@ -129,8 +129,8 @@ mod tests {
     #[test]
     fn latencies_and_sizes_are_in_a_unit_that_fits() {
         for (nanoseconds, text) in [
-            (-1.0, "0"),
-            (0.0, "0"),
+            (-1.0, "–"),
+            (0.0, "–"),
             (999.0, "<1 µs"),
             (1_500.0, "1.50 µs"),
             (12_345_678.0, "12.3 ms"),

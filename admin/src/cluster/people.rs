@@ -48,6 +48,37 @@ pub(crate) struct PublishCount {
     pub(crate) count: u64,
 }
 
+impl Consumer {
+    /// True if one of its names has `text` in it, which is in lower case.
+    pub(crate) fn is_called(&self, text: &str) -> bool {
+        let client = &self.client;
+        let names = [
+            &client.client_id,
+            &client.hostname,
+            &client.remote_address,
+            &client.user_agent,
+            &self.topic_name,
+            &self.channel_name,
+        ];
+        names.iter().any(|name| name.to_lowercase().contains(text))
+    }
+}
+
+impl Publisher {
+    /// True if one of its names, or a topic that it publishes to, has `text` in it, which is in lower case.
+    pub(crate) fn is_called(&self, text: &str) -> bool {
+        let own = [
+            &self.client_id,
+            &self.hostname,
+            &self.remote_address,
+            &self.user_agent,
+        ];
+        let topics = self.pub_counts.iter().map(|count| &count.topic);
+        let mut names = own.into_iter().chain(topics);
+        names.any(|name| name.to_lowercase().contains(text))
+    }
+}
+
 /// What `/stats` says of publishers.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

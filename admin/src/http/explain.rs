@@ -28,18 +28,9 @@ pub(super) async fn consumers(admin: &Admin, request: &Request) -> Result<Respon
         Err(error) => return Ok(api::refused(&error)),
     };
     let found = lists.consumers.iter().filter(|consumer| {
-        let client = &consumer.client;
-        let text = [
-            &client.client_id,
-            &client.hostname,
-            &client.remote_address,
-            &client.user_agent,
-            &consumer.topic_name,
-            &consumer.channel_name,
-        ];
         let is_topic = filter.topic.is_empty() || filter.topic == consumer.topic_name;
         let is_channel = filter.channel.is_empty() || filter.channel == consumer.channel_name;
-        is_topic && is_channel && filter.matches(&text)
+        is_topic && is_channel && consumer.is_called(&filter.text)
     });
     let found: Vec<_> = found.collect();
     Ok(Response::json(&json!({
@@ -57,15 +48,9 @@ pub(super) async fn publishers(admin: &Admin, request: &Request) -> Result<Respo
         Err(error) => return Ok(api::refused(&error)),
     };
     let found = lists.publishers.iter().filter(|publisher| {
-        let text = [
-            &publisher.client_id,
-            &publisher.hostname,
-            &publisher.remote_address,
-            &publisher.user_agent,
-        ];
         let mut counts = publisher.pub_counts.iter();
         let is_topic = filter.topic.is_empty() || counts.any(|count| count.topic == filter.topic);
-        is_topic && filter.matches(&text)
+        is_topic && publisher.is_called(&filter.text)
     });
     let found: Vec<_> = found.collect();
     Ok(Response::json(&json!({
@@ -95,11 +80,6 @@ impl Filter {
             channel: text("channel"),
             limit: limit.map_err(|_| HttpError::bad_request("INVALID_ARG_LIMIT"))?,
         })
-    }
-
-    fn matches(&self, texts: &[&String]) -> bool {
-        let mut texts = texts.iter();
-        self.text.is_empty() || texts.any(|text| text.to_lowercase().contains(&self.text))
     }
 }
 

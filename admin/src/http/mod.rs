@@ -7,7 +7,8 @@
 //! | GET `/`, `/topics…`, `/nodes…`, `/consumers`, `/lookup`, `/counter`, `/audit`, `/login` | pages | `pages/` |
 //! | GET `/api/topics…`, `/api/nodes…`, `/api/counter` | the same as JSON, for scripts | `api.rs` |
 //! | POST and DELETE of these | changes | `actions.rs` |
-//! | `/api/history`, `live`, `alerts`, `audit`, `search` | what has been seen and done | `observe.rs` |
+//! | `/api/history`, `live`, `alerts`, `audit` | what has been seen and done | `observe.rs` |
+//! | `/api/search` | the way to a name | `search.rs` |
 //! | `/api/lookup`, `consumers`, `publishers`, `impact` | who is connected, who knows what | `explain.rs` |
 //! | `/api/peek`, `publish` | messages | `messages.rs` |
 //! | `/api/login`, `logout`, `me` | who one is | `login.rs` |
@@ -30,6 +31,7 @@ mod messages;
 mod metrics;
 mod observe;
 mod pages;
+mod search;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -202,7 +204,7 @@ async fn dispatch(
             Ours::Alerts => observe::alerts(admin),
             Ours::Silence => observe::silence(admin, visitor, request).await?,
             Ours::Audit => observe::audit(admin, &request)?,
-            Ours::Search => observe::search(admin, &request)?,
+            Ours::Search => search::search(admin, &request)?,
             Ours::Lookup => explain::lookup(admin).await,
             Ours::Consumers => explain::consumers(admin, &request).await?,
             Ours::Publishers => explain::publishers(admin, &request).await?,

@@ -1,10 +1,10 @@
-//! What the sampler has seen: history, live figures, alerts, and the way to a name.
+//! What has been seen and done: history, live figures, alerts, the audit log.
 
 use client::daemon::http::{HttpError, Query, Request, Response};
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 use super::{Admin, body, required};
@@ -113,72 +113,7 @@ pub(super) fn audit(admin: &Admin, request: &Request) -> Result<Response, HttpEr
     ))
 }
 
-/// GET `/api/search?q=`: topics, channels and nodes whose names have all the words of `q`, and consumers and publishers, if
-/// they were listed a moment ago.
-pub(super) fn search(admin: &Admin, request: &Request) -> Result<Response, HttpError> {
-    let query = request.query()?;
-    let text = required(&query, "q", "MISSING_ARG_Q")?.to_lowercase();
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let matches = |name: &str| {
-        let name = name.to_lowercase();
-        words.iter().all(|word| name.contains(word))
-    };
-    let sample = admin.scene.sample();
-    let mut results: Vec<Value> = Vec::new();
-    let topics = sample.topics.keys().filter(|name| matches(name));
-    results.extend(
-        topics
-            .map(|name| json!({ "kind": "topic", "topic": name }))
-            .take(RESULTS_MAX),
-    );
-    let nodes = sample.nodes.iter();
-    let nodes = nodes.filter(|(name, node)| matches(&format!("{name} {}", node.hostname)));
-    results.extend(
-        nodes
-            .map(|(name, node)| json!({ "kind": "node", "node": name, "hostname": node.hostname }))
-            .take(RESULTS_MAX),
-    );
-    let channels = sample.topics.iter().flat_map(|(topic, seen)| {
-        let names = seen.channels.keys();
-        names.map(move |channel| (topic, channel))
-    });
-    let channels = channels.filter(|(topic, channel)| matches(&format!("{topic}/{channel}")));
-    results.extend(
-        channels
-            .filter(|(topic, _)| !matches(topic))
-            .map(
-                |(topic, channel)| json!({ "kind": "channel", "topic": topic, "channel": channel }),
-            )
-            .take(RESULTS_MAX),
-    );
-    let clients = admin.people.known_consumers();
-    let clients = clients.iter().filter(|consumer| {
-        let client = &consumer.client;
-        matches(&format!(
-            "{} {} {}",
-            client.client_id, client.hostname, client.remote_address
-        ))
-    });
-    results.extend(
-        clients
-            .map(|consumer| {
-                json!({
-                    "kind": "client",
-                    "client_id": consumer.client.client_id,
-                    "hostname": consumer.client.hostname,
-                    "remote_address": consumer.client.remote_address,
-                    "topic": consumer.topic_name,
-                    "channel": consumer.channel_name,
-                })
-            })
-            .take(RESULTS_MAX),
-    );
-    Ok(Response::json(&json!({ "results": results })))
-}
-
 const EVENTS: &str = "text/event-stream";
-/// Of each kind.
-const RESULTS_MAX: usize = 20;
 const SILENCE_BYTES_MAX: usize = 4 << 10;
 /// A year.
 const SILENCE_MINUTES_MAX: u64 = 366 * 24 * 60;

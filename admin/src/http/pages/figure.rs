@@ -81,6 +81,15 @@ enum Value {
 }
 
 impl Kind {
+    /// What is shown of a topic, of a node and of the cluster.
+    pub(super) const OF_MANY: [Self; 5] = [
+        Self::Published,
+        Self::Finished,
+        Self::Waiting,
+        Self::InFlight,
+        Self::Consumers,
+    ];
+
     /// What people and what the API call it.
     fn names(self) -> (&'static str, &'static str) {
         match self {

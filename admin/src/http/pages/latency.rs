@@ -14,12 +14,11 @@ impl Shares {
         Self(shares.map(|percentile| percentile.quantile).collect())
     }
 
-    /// Where live events have each in a row, and what it is called.
-    pub(super) fn heads(&self) -> impl Iterator<Item = (String, String)> {
+    /// Where live events have each in a row, and how many percent it is.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (String, f64)> {
         self.0.iter().enumerate().map(|(index, share)| {
             let field = format!("e2e_processing_latency.percentiles.{index}.max");
-            let percent = (share * 1e8).round() / 1e6;
-            (field, format!("{percent} % within"))
+            (field, (share * 1e8).round() / 1e6)
         })
     }
 
@@ -55,8 +54,8 @@ mod tests {
         };
         let all = latency(&[percentile(0.999, 2e9), percentile(0.5, 3e6)]);
         let shares = Shares::of(Some(&all));
-        let heads: Vec<_> = shares.heads().map(|(_, head)| head).collect();
-        assert_eq!(heads, ["99.9 % within", "50 % within"]);
+        let heads: Vec<_> = shares.heads().map(|(_, percent)| percent).collect();
+        assert_eq!(heads, [99.9, 50.0]);
         let one = latency(&[percentile(0.5, 3e6)]);
         let cells: Vec<_> = shares.cells(Some(&one)).map(|(_, text)| text).collect();
         assert_eq!(cells, ["–", "3.00 ms"]);

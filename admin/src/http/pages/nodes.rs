@@ -60,13 +60,6 @@ pub(super) async fn one(
     let seen = seen.unwrap_or_default();
     let range = Range::read(query);
     let past = Past::new(guest.admin, &Subject::Node(name.to_owned()), range);
-    let kinds = [
-        Kind::Published,
-        Kind::Finished,
-        Kind::Waiting,
-        Kind::InFlight,
-        Kind::Consumers,
-    ];
     let state = if seen.error.is_some() { "down" } else { "up" };
     let page = NodePage {
         frame: Frame::new(
@@ -75,7 +68,7 @@ pub(super) async fn one(
             "nodes",
             warnings.reports(),
         ),
-        figures: figures("node.", &seen.figures, &past, &kinds),
+        figures: figures("node.", &seen.figures, &past, &Kind::OF_MANY),
         range,
         now: unix_seconds(),
         is_drained: is_drained(&seen),

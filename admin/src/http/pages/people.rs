@@ -14,31 +14,10 @@ pub(super) async fn consumers(guest: Guest<'_>, query: &Query) -> Result<Respons
     let lists = guest.admin.people.lists(&guest.admin.cluster).await?;
     let words = query.get("q").unwrap_or_default();
     let wanted = words.to_lowercase();
-    let is_wanted = |texts: &[&String]| {
-        let mut texts = texts.iter();
-        texts.any(|text| text.to_lowercase().contains(&wanted))
-    };
-    let consumers = lists.consumers.iter().filter(|consumer| {
-        let client = &consumer.client;
-        is_wanted(&[
-            &client.client_id,
-            &client.hostname,
-            &client.remote_address,
-            &client.user_agent,
-            &consumer.topic_name,
-            &consumer.channel_name,
-        ])
-    });
-    let publishers = lists.publishers.iter().filter(|publisher| {
-        let topics = publisher.pub_counts.iter().map(|count| &count.topic);
-        let own = [
-            &publisher.client_id,
-            &publisher.hostname,
-            &publisher.remote_address,
-            &publisher.user_agent,
-        ];
-        is_wanted(&own.into_iter().chain(topics).collect::<Vec<_>>())
-    });
+    let consumers = lists.consumers.iter();
+    let consumers = consumers.filter(|consumer| consumer.is_called(&wanted));
+    let publishers = lists.publishers.iter();
+    let publishers = publishers.filter(|publisher| publisher.is_called(&wanted));
     let (consumers, publishers): (Vec<_>, Vec<_>) = (consumers.collect(), publishers.collect());
     let page = ConsumersPage {
         frame: Frame::new(

@@ -22,13 +22,6 @@ pub(super) async fn topic(
     let seen = sample.topics.get(name).cloned().unwrap_or_default();
     let range = Range::read(query);
     let past = Past::new(guest.admin, &Subject::Topic(name.to_owned()), range);
-    let kinds = [
-        Kind::Published,
-        Kind::Finished,
-        Kind::Waiting,
-        Kind::InFlight,
-        Kind::Consumers,
-    ];
     let channels = topic.channels.iter().flatten().map(|channel| {
         let seen = seen.channels.get(&channel.channel_name);
         judged(channel, &seen.cloned().unwrap_or_default())
@@ -37,7 +30,7 @@ pub(super) async fn topic(
     let title = format!("{name} · {}", tag.0.name().replace('_', " "));
     let page = TopicPage {
         frame: Frame::new(guest, title, "topics", warnings.reports()),
-        figures: figures("figures.", &seen.figures, &past, &kinds),
+        figures: figures("figures.", &seen.figures, &past, &Kind::OF_MANY),
         range,
         tag,
         shares: Shares::of(topic.e2e_processing_latency.as_ref()),

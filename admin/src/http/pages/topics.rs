@@ -18,13 +18,6 @@ pub(super) fn overview(guest: Guest<'_>, query: &Query) -> Response {
     let sample = guest.admin.scene.sample();
     let range = Range::read(query);
     let past = Past::new(guest.admin, &Subject::Cluster, range);
-    let kinds = [
-        Kind::Published,
-        Kind::Finished,
-        Kind::Waiting,
-        Kind::InFlight,
-        Kind::Consumers,
-    ];
     let missing = sample.nodes.values().filter(|node| node.error.is_some());
     let mut topics: Vec<_> = sample.topics.iter().collect();
     topics.sort_by_key(|(name, topic)| {
@@ -46,7 +39,7 @@ pub(super) fn overview(guest: Guest<'_>, query: &Query) -> Response {
         count => format!("({count}) Overview"),
     };
     let page = Overview {
-        figures: figures("figures.", &sample.total, &past, &kinds),
+        figures: figures("figures.", &sample.total, &past, &Kind::OF_MANY),
         topic_count: sample.topics.len(),
         topics: topics.collect(),
         node_count: sample.nodes.len(),
