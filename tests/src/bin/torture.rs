@@ -39,8 +39,8 @@ enum Command {
     /// Flips bits in copies of a topic.
     Flip {
         /// Makes all choices; a random one if none is given.
-        #[arg(long)]
-        seed: Option<u64>,
+        #[arg(long, default_value_t = fastrand::u64(..), hide_default_value = true)]
+        seed: u64,
         /// How many.
         #[arg(long, default_value_t = 1000)]
         count: usize,
@@ -48,16 +48,16 @@ enum Command {
     /// Has nsqd break its promises on purpose, and checks that each breach is noticed.
     Sabotage {
         /// Makes all choices; a random one if none is given.
-        #[arg(long)]
-        seed: Option<u64>,
+        #[arg(long, default_value_t = fastrand::u64(..), hide_default_value = true)]
+        seed: u64,
         /// Which promises; all if none is named.
         names: Vec<String>,
     },
     /// Has nsqd die once at every place where files are half changed, at each level that is to outlive it.
     Abort {
         /// Makes all choices; a random one if none is given.
-        #[arg(long)]
-        seed: Option<u64>,
+        #[arg(long, default_value_t = fastrand::u64(..), hide_default_value = true)]
+        seed: u64,
     },
     /// Does a run again, with the plan in its folder.
     Replay {
@@ -74,8 +74,8 @@ enum Command {
 #[derive(Args)]
 struct RunArguments {
     /// Makes all choices; a random one if none is given.
-    #[arg(long)]
-    seed: Option<u64>,
+    #[arg(long, default_value_t = fastrand::u64(..), hide_default_value = true)]
+    seed: u64,
     /// The runs of a submission, or of a long night, besides those that `--seeds` keeps.
     #[arg(long, value_enum, conflicts_with_all = ["durability", "faults", "cycles", "flags"])]
     profile: Option<Profile>,
@@ -106,13 +106,9 @@ fn main() -> ExitCode {
     };
     let done = match command {
         Command::Run(arguments) => session.run(arguments),
-        Command::Flip { seed, count } => {
-            session.flip(seed.unwrap_or_else(|| fastrand::u64(..)), count)
-        }
-        Command::Sabotage { seed, names } => {
-            session.sabotage(seed.unwrap_or_else(|| fastrand::u64(..)), &names)
-        }
-        Command::Abort { seed } => session.abort(seed.unwrap_or_else(|| fastrand::u64(..))),
+        Command::Flip { seed, count } => session.flip(seed, count),
+        Command::Sabotage { seed, names } => session.sabotage(seed, &names),
+        Command::Abort { seed } => session.abort(seed),
         Command::Replay { run } => read(&run).and_then(|(plan, _)| session.one(&plan)),
         Command::Check { run } => check(&run),
     };
@@ -154,7 +150,7 @@ struct Session {
 
 impl Session {
     fn run(&mut self, arguments: RunArguments) -> Result<bool, String> {
-        let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
+        let seed = arguments.seed;
         let Some(profile) = arguments.profile else {
             let RunArguments {
                 durability,

@@ -32,6 +32,20 @@ enum Trial {
     Flips,
 }
 
+const fn case(
+    name: &'static str,
+    durability: Durability,
+    trial: Trial,
+    expected: &'static [Invariant],
+) -> Case {
+    Case {
+        name,
+        durability,
+        trial,
+        expected,
+    }
+}
+
 const fn run_of(faults: &'static [Fault], cycles: usize) -> Trial {
     Trial::Run {
         faults,
@@ -40,72 +54,46 @@ const fn run_of(faults: &'static [Fault], cycles: usize) -> Trial {
     }
 }
 
-const CASES: [Case; 10] = [
-    Case {
-        name: "ack-before-fsync",
-        durability: Durability::Fsync,
-        trial: run_of(&[Fault::PowerCut], 6),
-        expected: &[Invariant::Loss],
-    },
-    Case {
-        name: "skip-dir-fsync",
-        durability: Durability::Fsync,
-        trial: run_of(&[Fault::Names], 2),
-        expected: &[Invariant::Sync],
-    },
-    Case {
-        name: "no-crc",
-        durability: Durability::Disk,
-        trial: Trial::Flips,
-        expected: &[Invariant::Damage],
-    },
-    Case {
-        name: "persist-cursor-on-send",
-        durability: Durability::Disk,
-        trial: run_of(&[Fault::Kill], 10),
-        expected: &[Invariant::Loss],
-    },
-    Case {
-        name: "drop-1-in-10000",
-        durability: Durability::Memory,
-        trial: run_of(&[], 60),
-        expected: &[Invariant::Loss],
-    },
-    Case {
-        name: "double-deliver",
-        durability: Durability::Memory,
-        trial: run_of(&[], 10),
-        expected: &[Invariant::Duplicate, Invariant::Resurrection],
-    },
-    Case {
-        name: "retry-fsync",
-        durability: Durability::Fsync,
-        trial: run_of(&[Fault::SyncError], 4),
-        expected: &[Invariant::Sync],
-    },
-    Case {
-        name: "unlink-before-ack-sync",
-        durability: Durability::Disk,
-        trial: Trial::Run {
-            faults: &[Fault::Kill],
-            cycles: 10,
-            flags: &["--max-bytes-per-file=4096"],
-        },
-        expected: &[Invariant::Loss],
-    },
-    Case {
-        name: "forget-deferred",
-        durability: Durability::Disk,
-        trial: run_of(&[Fault::Terminate], 6),
-        expected: &[Invariant::Loss],
-    },
-    Case {
-        name: "mpub-non-atomic",
-        durability: Durability::Disk,
-        trial: run_of(&[Fault::Kill], 20),
-        expected: &[Invariant::Atomicity],
-    },
-];
+const SMALL_FILES: Trial = Trial::Run {
+    faults: KILL,
+    cycles: 10,
+    flags: &["--max-bytes-per-file=4096"],
+};
+const KILL: &[Fault] = &[Fault::Kill];
+const LOSS: &[Invariant] = &[Invariant::Loss];
+const AGAIN: &[Invariant] = &[Invariant::Duplicate, Invariant::Resurrection];
+const SYNC: &[Invariant] = &[Invariant::Sync];
+
+const CASES: [Case; 10] = {
+    use Durability::{Disk, Fsync, Memory};
+    [
+        case(
+            "ack-before-fsync",
+            Fsync,
+            run_of(&[Fault::PowerCut], 6),
+            LOSS,
+        ),
+        case("skip-dir-fsync", Fsync, run_of(&[Fault::Names], 2), SYNC),
+        case("no-crc", Disk, Trial::Flips, &[Invariant::Damage]),
+        case("persist-cursor-on-send", Disk, run_of(KILL, 10), LOSS),
+        case("drop-1-in-10000", Memory, run_of(&[], 60), LOSS),
+        case("double-deliver", Memory, run_of(&[], 10), AGAIN),
+        case("retry-fsync", Fsync, run_of(&[Fault::SyncError], 4), SYNC),
+        case("unlink-before-ack-sync", Disk, SMALL_FILES, LOSS),
+        case(
+            "forget-deferred",
+            Disk,
+            run_of(&[Fault::Terminate], 6),
+            LOSS,
+        ),
+        case(
+            "mpub-non-atomic",
+            Disk,
+            run_of(KILL, 20),
+            &[Invariant::Atomicity],
+        ),
+    ]
+};
 
 /// What came of one case.
 #[derive(Debug)]
@@ -131,42 +119,50 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub fn try_case(name: &str, seed: u64, base: &Path) -> Result<Sight, String> {
     let case = CASES.iter().find(|case| case.name == name);
     let case = case.ok_or_else(|| format!("no sabotage is called {name:?}"))?;
-    let mut violated = Vec::new();
+    let mut sight = Sight::Missed(Vec::new());
     for attempt in 0..ATTEMPTS {
-        let seed = seed.wrapping_add(attempt);
-        violated = match &case.trial {
-            Trial::Flips => flipped(case, seed, base)?,
-            Trial::Run {
-                faults,
-                cycles,
-                flags,
-            } => {
-                let usable = requirement::usable(faults)?;
-                if let Some(reason) = usable.skipped.first() {
-                    return Ok(Sight::Skipped(reason.clone()));
-                }
-                let flags = flags.iter().map(ToString::to_string).collect();
-                let durability = case.durability;
-                let wishes = Wishes {
-                    seed,
-                    durability,
-                    faults: usable.faults,
-                    cycles: *cycles,
-                    flags,
-                };
-                let outcome = run::run(&plan(&wishes, case), base)?;
-                outcome.remove();
-                outcome.verdict.counts.into_keys().collect()
-            }
-        };
-        let right = violated
-            .iter()
-            .find(|invariant| case.expected.contains(invariant));
-        if let Some(invariant) = right {
-            return Ok(Sight::Caught(*invariant));
+        sight = case.attempt(seed.wrapping_add(attempt), base)?;
+        if !matches!(sight, Sight::Missed(_)) {
+            break;
         }
     }
-    Ok(Sight::Missed(violated))
+    Ok(sight)
+}
+
+impl Case {
+    fn attempt(&self, seed: u64, base: &Path) -> Result<Sight, String> {
+        let Trial::Run {
+            faults,
+            cycles,
+            flags,
+        } = &self.trial
+        else {
+            return Ok(self.judge(flipped(self, seed, base)?));
+        };
+        let usable = requirement::usable(faults)?;
+        if let Some(reason) = usable.skipped.first() {
+            return Ok(Sight::Skipped(reason.clone()));
+        }
+        let wishes = Wishes {
+            seed,
+            durability: self.durability,
+            faults: usable.faults,
+            cycles: *cycles,
+            flags: flags.iter().map(ToString::to_string).collect(),
+        };
+        let outcome = run::run(&plan(&wishes, self), base)?;
+        outcome.remove();
+        Ok(self.judge(outcome.verdict.counts.into_keys().collect()))
+    }
+
+    fn judge(&self, violated: Vec<Invariant>) -> Sight {
+        let mut violations = violated.iter();
+        let right = violations.find(|invariant| self.expected.contains(invariant));
+        match right {
+            Some(invariant) => Sight::Caught(*invariant),
+            None => Sight::Missed(violated),
+        }
+    }
 }
 
 /// Small messages, of all kinds, which come again only for a cause.

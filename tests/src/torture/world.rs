@@ -1,5 +1,6 @@
 //! What a run takes place in: nsqd on its volume behind the proxy, and all that can be done to it.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -210,7 +211,7 @@ impl World {
             stop: Stop::PowerCut,
         });
         let back = cut.and_then(|()| self.volume.power_up());
-        back.map_err(|reason| self.give_up(Invariant::Conduct, format!("the harness: {reason}")))
+        back.map_err(|reason| self.fail(reason))
     }
 
     /// Has the file system make itself read-only; what is answered from now on may be a lie, as when the power is cut.
@@ -361,6 +362,11 @@ impl World {
     pub fn give_up(&self, invariant: Invariant, text: impl Into<String>) -> GivenUp {
         self.complain(invariant, text);
         GivenUp
+    }
+
+    /// Writes down why the harness can't go on.
+    pub fn fail(&self, reason: impl Display) -> GivenUp {
+        self.give_up(Invariant::Conduct, format!("the harness: {reason}"))
     }
 
     /// After a clean stop: complains of what was left behind, and of panics in the log.

@@ -39,6 +39,18 @@ pub(super) struct Delivery {
     pub(super) then: Then,
 }
 
+impl Delivery {
+    fn new(at: u64, connection: u32, id: u64, attempts: u16) -> Self {
+        Self {
+            at,
+            connection,
+            id,
+            attempts,
+            then: Then::Nothing,
+        }
+    }
+}
+
 /// What the consumer did with it last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
@@ -54,6 +66,23 @@ pub(super) enum Then {
         delay_ms: u64,
         confirmed: bool,
     },
+}
+
+impl Then {
+    fn finished(at: u64) -> Self {
+        Self::Finished {
+            at,
+            confirmed: false,
+        }
+    }
+
+    fn requeued(at: u64, delay_ms: u64) -> Self {
+        Self::Requeued {
+            at,
+            delay_ms,
+            confirmed: false,
+        }
+    }
 }
 
 /// A consumer's connection.
@@ -155,72 +184,28 @@ impl Index {
                 batch,
                 delay_ms,
             } => self.publish(at, topic, batch, delay_ms),
-            What::Answered { batch, outcome } => {
-                let outcome = if self.is_cut && outcome == Outcome::Accepted {
-                    Outcome::Unknown
-                } else {
-                    outcome
-                };
-                for key in batch.keys() {
-                    if let Some(message) = self.message_mut(key) {
-                        (message.outcome, message.answered_at) = (outcome, at);
-                    }
-                }
-            }
+            What::Answered { batch, outcome } => self.answer(at, batch, outcome),
             What::Connected {
                 connection,
                 topic,
                 channel,
                 ready,
-            } => {
-                let opened = Connection {
-                    topic,
-                    channel,
-                    ready,
-                    began_at: at,
-                    ..Connection::default()
-                };
-                self.connections.insert(connection, opened);
-            }
+            } => self.connect(at, connection, (topic, channel), ready),
             What::Delivered {
                 connection,
                 message,
                 id,
                 attempts,
-            } => {
-                let then = Then::Nothing;
-                let delivery = Delivery {
-                    at,
-                    connection,
-                    id,
-                    attempts,
-                    then,
-                };
-                self.deliver(message, delivery);
-            }
+            } => self.deliver(message, Delivery::new(at, connection, id, attempts)),
             What::Finished {
                 connection,
                 message,
-            } => {
-                let confirmed = false;
-                self.settle(connection, message, Then::Finished { at, confirmed });
-            }
+            } => self.settle(connection, message, Then::finished(at)),
             What::Requeued {
                 connection,
                 message,
                 delay_ms,
-            } => {
-                let confirmed = false;
-                self.settle(
-                    connection,
-                    message,
-                    Then::Requeued {
-                        at,
-                        delay_ms,
-                        confirmed,
-                    },
-                );
-            }
+            } => self.settle(connection, message, Then::requeued(at, delay_ms)),
             What::Failed { connection, id } => self.fail(connection, id),
             What::Barrier { connection } => {
                 self.on(connection, |it| it.barriers.push_back(it.settled.len()));
@@ -233,6 +218,30 @@ impl Index {
             What::Down { stop } => self.stops.push((at, stop)),
             _ => {}
         }
+    }
+
+    fn answer(&mut self, at: u64, batch: Batch, outcome: Outcome) {
+        let outcome = if self.is_cut && outcome == Outcome::Accepted {
+            Outcome::Unknown
+        } else {
+            outcome
+        };
+        for key in batch.keys() {
+            if let Some(message) = self.message_mut(key) {
+                (message.outcome, message.answered_at) = (outcome, at);
+            }
+        }
+    }
+
+    fn connect(&mut self, at: u64, connection: u32, (topic, channel): (u16, u16), ready: u32) {
+        let opened = Connection {
+            topic,
+            channel,
+            ready,
+            began_at: at,
+            ..Connection::default()
+        };
+        self.connections.insert(connection, opened);
     }
 
     fn publish(&mut self, published_at: u64, topic: u16, batch: Batch, delay_ms: u64) {

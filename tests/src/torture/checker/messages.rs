@@ -87,13 +87,18 @@ impl Checked<'_> {
         )
     }
 
-    /// Since when what happened may not be on stable storage at `at`: longer while something was wrong.
+    /// Since when what happened may not be on stable storage at `at`: where something was wrong then, since the same time
+    /// before that.
     fn window_start(&self, at: u64) -> u64 {
-        let mut start = at.saturating_sub(self.terms.sync_window);
-        while let Some((began, _)) = self.index.faults.iter().find(|(began, ended)| {
-            *began < start && ended.saturating_add(self.terms.sync_window) >= start
-        }) {
-            start = *began;
+        let window = self.terms.sync_window;
+        let before = |at: u64| at.saturating_sub(window);
+        let mut start = before(at);
+        while let Some((began, _)) =
+            self.index.faults.iter().find(|(began, ended)| {
+                before(*began) < start && ended.saturating_add(window) >= start
+            })
+        {
+            start = before(*began);
         }
         start
     }

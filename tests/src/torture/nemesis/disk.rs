@@ -73,7 +73,7 @@ pub(super) fn cut_power(world: &mut World) -> Result<(), GivenUp> {
 /// The file system makes itself read-only: nothing is answered with OK, until it is mounted again.
 pub(super) fn make_read_only(world: &mut World) -> Result<(), GivenUp> {
     let made = world.make_read_only();
-    made.map_err(|reason| world.give_up(Invariant::Conduct, format!("the harness: {reason}")))?;
+    made.map_err(|reason| world.fail(reason))?;
     thread::sleep(WHILE);
     let before = world.shared.acknowledged();
     thread::sleep(WHILE);
@@ -167,7 +167,7 @@ fn trace(world: &mut World, calls: &str, injection: &str) -> Result<Tracer, Give
     let pid = world.nsqd()?.pid();
     let log = world.directory.join("strace.log");
     let tracer = Tracer::attach(pid, calls, injection, &log);
-    tracer.map_err(|reason| world.give_up(Invariant::Conduct, format!("the harness: {reason}")))
+    tracer.map_err(|reason| world.fail(reason))
 }
 
 /// Files may grow a little and no more: a write is cut short, and the next one fails.
@@ -179,7 +179,7 @@ pub(super) fn cut_writes_short(world: &mut World) -> Result<(), GivenUp> {
         maximum: None,
     };
     if let Err(error) = prlimit(Some(pid), Resource::Fsize, limit(Some(room))) {
-        return Err(world.give_up(Invariant::Conduct, format!("the harness: prlimit: {error}")));
+        return Err(world.fail(format!("prlimit: {error}")));
     }
     let declined = world.shared.declined();
     world.within(2 * WHILE, |world| world.shared.declined() > declined + 5);

@@ -118,7 +118,7 @@ pub(super) fn intrude(world: &mut World) -> Result<(), GivenUp> {
 
 fn spawn(world: &mut World) -> Result<std::process::Child, GivenUp> {
     let spawned = world.launch.spawn();
-    spawned.map_err(|error| world.give_up(Invariant::Conduct, format!("the harness: {error}")))
+    spawned.map_err(|error| world.fail(error))
 }
 
 pub(super) fn pause(world: &mut World, random: &mut Rng) -> Result<(), GivenUp> {
@@ -137,9 +137,7 @@ pub(super) fn exhaust_descriptors(world: &mut World) -> Result<(), GivenUp> {
         maximum: getrlimit(Resource::Nofile).maximum,
     };
     let before = prlimit(Some(pid), Resource::Nofile, few);
-    let before = before.map_err(|error| {
-        world.give_up(Invariant::Conduct, format!("the harness: prlimit: {error}"))
-    })?;
+    let before = before.map_err(|error| world.fail(format!("prlimit: {error}")))?;
     let end = Instant::now() + Duration::from_millis(500);
     while Instant::now() < end {
         let knock = std::net::TcpStream::connect(world.nsqd()?.tcp);

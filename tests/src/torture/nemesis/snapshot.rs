@@ -14,8 +14,7 @@ use crate::wire::Message;
 const FIRST_CONNECTION: u32 = 1_000_000;
 
 pub(super) fn take(world: &mut World) -> Result<(), GivenUp> {
-    judge(world)
-        .map_err(|reason| world.give_up(Invariant::Conduct, format!("the harness: {reason}")))?;
+    judge(world).map_err(|reason| world.fail(reason))?;
     world.progress(20)
 }
 

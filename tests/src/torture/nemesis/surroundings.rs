@@ -43,13 +43,13 @@ pub(super) fn partition(world: &mut World, random: &mut Rng) -> Result<(), Given
         .unwrap_or(&(true, true));
     let namespace = world.namespace()?;
     let cut = namespace.cut(&ports, out, back);
-    cut.map_err(|reason| world.give_up(Invariant::Conduct, format!("the harness: {reason}")))?;
+    cut.map_err(|reason| world.fail(reason))?;
     let topic = format!("meanwhile{}", random.u32(..));
     create(world, &topic)?;
     world.progress(100)?;
     thread::sleep(PARTITION_MAX.mul_f64(random.f64()));
     let healed = world.namespace()?.heal();
-    healed.map_err(|reason| world.give_up(Invariant::Conduct, format!("the harness: {reason}")))?;
+    healed.map_err(|reason| world.fail(reason))?;
     await_informed(world, &topic)
 }
 
@@ -88,5 +88,5 @@ fn set_clock(world: &World, offset: &str) -> Result<(), GivenUp> {
     let file = world.clock_file();
     let whole = file.with_extension("new");
     let written = fs::write(&whole, offset).and_then(|()| fs::rename(&whole, &file));
-    written.map_err(|error| world.give_up(Invariant::Conduct, format!("the harness: {error}")))
+    written.map_err(|error| world.fail(error))
 }

@@ -129,18 +129,13 @@ fn progress_that_could_not_be_written_is_forgotten_for_longer() {
         fault: Fault::Full,
         active,
     };
-    let story = story()
-        .then(full(true))
-        .sent(0)
-        .done(0)
-        .confirm(1)
-        .wait(3_000)
-        .then(full(false));
-    story
-        .restart(Stop::Killed)
-        .deliver(2, 0, 1)
-        .finish(2, 0)
-        .good();
+    let finished = || story().sent(0).done(0).confirm(1);
+    let crashed = |story: Story| {
+        let story = story.then(full(true)).wait(3_000).then(full(false));
+        story.restart(Stop::Killed).deliver(2, 0, 1).finish(2, 0)
+    };
+    crashed(finished()).good();
+    crashed(finished().wait(3_000)).bad(Invariant::Resurrection);
 }
 
 #[test]
