@@ -43,6 +43,7 @@ use cluster::{Cluster, unix_seconds};
 pub use error::{OptionsError, StartError};
 use history::History;
 use http::Admin;
+use http::tail::Tails;
 use live::{Hub, Scene};
 use notify::{Notification, Notifier};
 pub use options::{Flags, Options, Sources};
@@ -126,6 +127,7 @@ impl Daemon {
             scene: scene.clone(),
             hub: Arc::clone(&hub),
             people: People::default(),
+            tails: Tails::new(stopped.clone()),
             graphite: options.graphite.clone(),
             statsd: options.statsd.clone(),
             dev_static_dir: options.dev_static_dir.clone(),

@@ -102,3 +102,20 @@ test('a message for each line, and from a file', () =>
     await dialog.getByRole('button', { name: 'Publish' }).click()
     await until('the file waits', async () => (await depth()) === before + 4)
   }))
+
+test('messages are shown as they come, until that is stopped', () =>
+  visit('/topics/orders', async (page) => {
+    const channelNames = async () => {
+      const stats = await (await fetch(`${NSQDS[0]}/stats?format=json&topic=orders`)).json()
+      return stats.topics[0].channels.map(({ channel_name }) => channel_name)
+    }
+    const tail = page.getByRole('region', { name: 'Messages as they come' })
+    await tail.getByRole('button', { name: 'Start' }).click()
+    await tail.locator('.message').nth(5).waitFor()
+    assert.match(await tail.locator('.message pre').first().innerText(), /"order": \d+/)
+    assert.ok((await channelNames()).some((name) => name.startsWith('nsqadmin-tail-')))
+    await screenshot(page, 'tail')
+    await tail.getByRole('button', { name: 'Stop' }).click()
+    await tail.getByText('stopped').waitFor()
+    await until('its channel has gone', async () => !(await channelNames()).some((name) => name.startsWith('nsqadmin-tail-')))
+  }))

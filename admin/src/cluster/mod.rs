@@ -9,7 +9,7 @@
 //! | `answers.rs`, `model.rs` | what nodes answer; what the API tells |
 //! | `merge.rs`, `version.rs` | pure: many answers into one |
 //! | `changes.rs` | what is done to the cluster, and in which order |
-//! | `messages.rs` | looking at messages that wait; publishing |
+//! | `messages.rs`, `tail.rs` | looking at messages that wait; publishing; where new ones are to be had |
 //! | `people.rs`, `explain.rs` | who is connected; where nsqlookupds differ |
 //!
 //! A node that fails never takes the others with it: what the rest said is shown, with a warning. Only when nobody answers is
@@ -25,6 +25,7 @@ mod model;
 mod nodes;
 mod people;
 mod round;
+mod tail;
 pub(crate) mod upstream;
 mod version;
 
@@ -40,13 +41,14 @@ use answers::{Channels, Stats, Topics};
 pub(crate) use changes::{Change, Done, Verb};
 pub(crate) use explain::Lookupd;
 pub(crate) use fault::{Report, UpstreamError, is_loopback};
-pub(crate) use messages::{Look, Publication, State};
+pub(crate) use messages::{Look, Message, Publication, State};
 #[cfg(test)]
 pub(crate) use model::Percentile;
 pub(crate) use model::{Channel, Client, Counter, Latency, Node, NodeDetail, Topic};
 pub(crate) use people::{Consumer, Publisher};
 pub(crate) use round::{Failures, Warnings};
 use round::{Kind, Round};
+pub(crate) use tail::TAIL_PREFIX;
 use upstream::Upstream;
 
 use crate::cidr::Cidr;

@@ -178,14 +178,8 @@ impl Upstream {
     /// Connects to the first address of the host that answers.
     async fn connect(&self, address: &str) -> Result<TcpStream, Fault> {
         let connect = async {
-            let found = tokio::net::lookup_host(address).await;
-            let found: Vec<SocketAddr> = found.map_err(Fault::Resolve)?.collect();
             let mut fault = Fault::LinkLocal;
-            for address in found {
-                if let Err(refusal) = self.check(address.ip()) {
-                    fault = refusal;
-                    continue;
-                }
+            for address in self.resolve(address).await? {
                 match TcpStream::connect(address).await {
                     Ok(stream) => return Ok(stream),
                     Err(error) => fault = Fault::Connect(error),
@@ -195,6 +189,22 @@ impl Upstream {
         };
         let in_time = timeout(self.connect_timeout, connect).await;
         in_time.unwrap_or(Err(Fault::ConnectTimeout(self.connect_timeout)))
+    }
+
+    /// The addresses of `host:port` that may be connected to, at least one.
+    pub(super) async fn resolve(&self, address: &str) -> Result<Vec<SocketAddr>, Fault> {
+        let found = tokio::net::lookup_host(address).await;
+        let (mut allowed, mut fault) = (Vec::new(), Fault::LinkLocal);
+        for address in found.map_err(Fault::Resolve)? {
+            match self.check(address.ip()) {
+                Ok(()) => allowed.push(address),
+                Err(refusal) => fault = refusal,
+            }
+        }
+        if allowed.is_empty() {
+            return Err(fault);
+        }
+        Ok(allowed)
     }
 
     /// Whether this address may be connected to.

@@ -10,7 +10,7 @@
 //! | `/api/history`, `live`, `alerts`, `audit` | what has been seen and done | `observe.rs` |
 //! | `/api/search` | the way to a name | `search.rs` |
 //! | `/api/lookup`, `consumers`, `publishers`, `impact` | who is connected, who knows what | `explain.rs` |
-//! | `/api/peek`, `publish` | messages | `messages.rs` |
+//! | `/api/peek`, `publish`; `/api/tail` | messages | `messages.rs`; `tail.rs` |
 //! | `/api/login`, `logout`, `me` | who one is | `login.rs` |
 //! | GET, PUT `/config/…`; `/metrics`; `/render`, `/api/graphite` | | `config.rs`, `metrics.rs`, `graphite.rs` |
 //!
@@ -32,6 +32,7 @@ mod metrics;
 mod observe;
 mod pages;
 mod search;
+pub(crate) mod tail;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,7 @@ pub(crate) struct Admin {
     pub(crate) scene: Scene,
     pub(crate) hub: Arc<Hub>,
     pub(crate) people: People,
+    pub(crate) tails: tail::Tails,
     pub(crate) graphite: Option<Graphite>,
     pub(crate) statsd: Statsd,
     pub(crate) dev_static_dir: Option<PathBuf>,
@@ -211,6 +213,7 @@ async fn dispatch(
             Ours::Impact => explain::impact(admin, &request).await?,
             Ours::Peek => messages::peek(admin, visitor, &request).await?,
             Ours::Publish => messages::publish(admin, visitor, request).await?,
+            Ours::Tail => tail::tail(admin, visitor, request).await?,
         },
     })
 }

@@ -67,6 +67,7 @@ pub(super) enum Ours {
     Impact,
     Peek,
     Publish,
+    Tail,
 }
 
 impl Target {
@@ -106,7 +107,7 @@ impl Target {
             }
             Self::Api(View::Node(_)) => vec![Method::GET, Method::DELETE],
             Self::Config(_) => vec![Method::GET, Method::PUT],
-            Self::Ours(Ours::Login | Ours::Logout | Ours::Silence | Ours::Publish) => {
+            Self::Ours(Ours::Login | Ours::Logout | Ours::Silence | Ours::Publish | Ours::Tail) => {
                 vec![Method::POST]
             }
             _ => vec![Method::GET],
@@ -121,7 +122,7 @@ impl Target {
                 None
             }
             Self::Ours(Ours::Me | Ours::Login | Ours::Logout) => None,
-            Self::Ours(Ours::Peek | Ours::Publish) => Some(Role::Publisher),
+            Self::Ours(Ours::Peek | Ours::Publish | Ours::Tail) => Some(Role::Publisher),
             Self::Ours(Ours::Silence | Ours::Audit) | Self::Page(Page::Audit) => Some(Role::Admin),
             Self::Api(_) if *method != Method::GET => Some(Role::Admin),
             Self::Api(_) | Self::Page(_) | Self::Ours(_) | Self::Render => Some(Role::ReadOnly),
@@ -153,6 +154,7 @@ impl Ours {
             ["impact"] => Self::Impact,
             ["peek"] => Self::Peek,
             ["publish"] => Self::Publish,
+            ["tail"] => Self::Tail,
             _ => return None,
         })
     }

@@ -4,6 +4,7 @@ mod cluster;
 mod safety;
 mod secrets;
 mod slow;
+mod tail;
 
 use serde_json::Value;
 use tests::daemon::Nsqd;

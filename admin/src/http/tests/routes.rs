@@ -44,6 +44,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("/api/impact", "GET read-only"),
     ("/api/peek", "GET publisher"),
     ("/api/publish", "POST publisher"),
+    ("/api/tail", "POST publisher"),
     // The last: it ends the session.
     ("/api/logout", "POST -"),
 ];
@@ -97,6 +98,7 @@ fn path(target: &Target) -> &'static str {
             Ours::Impact => "/api/impact",
             Ours::Peek => "/api/peek",
             Ours::Publish => "/api/publish",
+            Ours::Tail => "/api/tail",
         },
     }
 }
