@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use admin::options::DAEMON;
 use admin::{Daemon, Flags, Options};
 use client::daemon::flags::{self, Exit};
-use client::daemon::{log, signals};
+use client::daemon::{log, service};
 
 fn main() -> ExitCode {
     match run() {
@@ -24,14 +24,7 @@ fn run() -> Result<(), Exit> {
     let flags: Flags = flags::parse(&DAEMON, std::env::args_os())?;
     let options = Options::check(flags).map_err(|error| DAEMON.fatal(&error.to_string()))?;
     let log = log::init(&options.log_prefix, options.log_level);
-    let runtime =
-        tokio::runtime::Runtime::new().map_err(|error| DAEMON.fatal(&error.to_string()))?;
-    runtime.block_on(async {
-        let shutdown = signals::shutdown().map_err(|error| DAEMON.fatal(&error.to_string()))?;
-        let daemon = Daemon::start(options, log)
-            .await
-            .map_err(|error| DAEMON.fatal(&error.to_string()))?;
-        shutdown.await;
+    service::run(&DAEMON, Daemon::start(options, log), async |daemon| {
         daemon.stop().await;
         Ok(())
     })

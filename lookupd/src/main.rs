@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use client::daemon::flags::{self, Exit};
-use client::daemon::{listen, log, runtime, signals};
+use client::daemon::{log, service};
 use lookupd::options::DAEMON;
 use lookupd::{Daemon, Flags, Options};
 
@@ -18,14 +18,7 @@ fn run() -> Result<(), Exit> {
     let flags: Flags = flags::parse(&DAEMON, std::env::args_os())?;
     let options = Options::check(flags).map_err(|error| DAEMON.fatal(&error.to_string()))?;
     let log = log::init(&options.log_prefix, options.log_level);
-    listen::raise_descriptor_limit();
-    let runtime = runtime::start().map_err(|error| DAEMON.fatal(&error.to_string()))?;
-    runtime.block_on(async {
-        let shutdown = signals::shutdown().map_err(|error| DAEMON.fatal(&error.to_string()))?;
-        let daemon = Daemon::start(options, log)
-            .await
-            .map_err(|error| DAEMON.fatal(&error.to_string()))?;
-        shutdown.await;
+    service::run(&DAEMON, Daemon::start(options, log), async |daemon| {
         daemon.stop().await;
         Ok(())
     })
