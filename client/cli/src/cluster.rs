@@ -141,11 +141,20 @@ enum Data {
 impl Data {
     fn open(path: Option<&Path>) -> Result<Data, Error> {
         if let Some(path) = path {
-            std::fs::create_dir_all(path).map_err(Error::DataDirectory)?;
+            let failed = |cause| Error::DataDirectory {
+                path: path.to_owned(),
+                cause,
+            };
+            std::fs::create_dir_all(path).map_err(failed)?;
             return Ok(Data::Kept(path.to_owned()));
         }
         let directory = tempfile::Builder::new().prefix("nsq-dev-").tempdir();
-        directory.map(Data::Temporary).map_err(Error::DataDirectory)
+        directory
+            .map(Data::Temporary)
+            .map_err(|cause| Error::DataDirectory {
+                path: std::env::temp_dir(),
+                cause,
+            })
     }
 
     fn path(&self) -> &Path {

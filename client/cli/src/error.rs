@@ -1,14 +1,15 @@
 //! Why a command failed, in one line for the person at the keyboard.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use client::connection::{Address, ConnectError, ConnectionError};
 use client::consumer::ConsumerError;
 use client::http::{Fault, RequestError};
-use client::producer::BuildError;
+use client::producer::{BuildError, PublishError};
 use client::tls::TlsError;
-use client::wire::ChannelName;
+use client::wire::{ChannelName, ErrorCode};
 
 use crate::figures;
 use crate::to_file::FileError;
@@ -55,6 +56,8 @@ pub(crate) enum Error {
         cause: String,
         /// Messages that nsqd has taken.
         confirmed: u64,
+        /// What nsqd has against this client, if it is that.
+        refusal: Option<Refusal>,
     },
     /// A producer cannot be.
     #[error(transparent)]
@@ -79,8 +82,13 @@ pub(crate) enum Error {
         cause: String,
     },
     /// No place for the data of `nsq dev`.
-    #[error("cannot create a data directory: {0}")]
-    DataDirectory(io::Error),
+    #[error("cannot create the data directory {}: {cause}", path.display())]
+    DataDirectory {
+        /// Where, or above what.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// There is nothing to show.
     #[error("none of {0} is in the current directory; name a text file")]
     NoFile(String),
@@ -137,7 +145,11 @@ impl Error {
             Error::Partial(_) => 3,
             Error::NotFound(_) => 5,
             Error::Connect(error) if is_refusal(&error.cause) => 7,
-            Error::Consumer(ConsumerError::Refused { .. }) => 7,
+            Error::Connection { cause, .. } if is_refusal(cause) => 7,
+            Error::Consumer(ConsumerError::Refused { .. })
+            | Error::Unpublished {
+                refusal: Some(_), ..
+            } => 7,
             Error::Connect(_)
             | Error::Lookup { .. }
             | Error::Unanswered(_)
@@ -154,15 +166,79 @@ impl Error {
     }
 
     fn hint(&self) -> &'static str {
-        let is_absent = match self {
-            Error::Connect(error) => is_absence(&error.cause),
-            Error::Consumer(ConsumerError::NotConnected { .. }) => true,
-            _ => false,
-        };
-        if is_absent {
-            "; is nsqd running? `nsq dev` starts one"
-        } else {
-            ""
+        match self {
+            Error::Connect(error) => hint(&error.cause),
+            Error::Connection { cause, .. } => hint(cause),
+            Error::Consumer(ConsumerError::NotConnected { cause, .. }) => {
+                cause.as_deref().map_or("", hint)
+            }
+            Error::Consumer(ConsumerError::Refused { cause, .. }) => hint(cause),
+            Error::Unpublished {
+                refusal: Some(refusal),
+                ..
+            } => refusal.hint(),
+            Error::Daemon { cause, .. } if cause.contains("Address already in use") => {
+                "; `nsq dev --help` lists the flags that choose other ports"
+            }
+            _ => "",
+        }
+    }
+}
+
+/// What to do about an nsqd that is not there, or not for this client.
+fn hint(cause: &ConnectionError) -> &'static str {
+    match cause {
+        ConnectionError::SecretNeeded => Refusal::Secret.hint(),
+        ConnectionError::Refused(text) => Refusal::in_text(text).map_or("", Refusal::hint),
+        cause if is_absence(cause) => "; is nsqd running? `nsq dev` starts one",
+        cause if cause.is_untrusted() => "; --ca names the file of an authority to trust",
+        _ => "",
+    }
+}
+
+/// What an nsqd has against a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It wants a secret.
+    Secret,
+    /// It wants TLS.
+    Tls,
+    /// The secret does not allow this.
+    Permission,
+}
+
+impl Refusal {
+    /// What an nsqd had against whoever published.
+    pub(crate) fn in_error(error: &PublishError) -> Option<Refusal> {
+        match error {
+            PublishError::Rejected { text, .. } => Refusal::in_text(text),
+            PublishError::NotSent { cause: Some(error) } => match &error.cause {
+                ConnectionError::Refused(text) => Refusal::in_text(text),
+                ConnectionError::SecretNeeded => Some(Refusal::Secret),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn in_text(text: &str) -> Option<Refusal> {
+        let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
+        match code.parse() {
+            Ok(ErrorCode::AuthFirst) => Some(Refusal::Secret),
+            Ok(ErrorCode::AuthFailed | ErrorCode::Unauthorized | ErrorCode::AuthError) => {
+                Some(Refusal::Permission)
+            }
+            // nsqd has no code of its own for this.
+            Ok(ErrorCode::Invalid) if rest.contains("TLS required") => Some(Refusal::Tls),
+            _ => None,
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Refusal::Secret => "; --auth-secret-file names the file of a secret",
+            Refusal::Tls => "; --tls speaks it",
+            Refusal::Permission => "",
         }
     }
 }
@@ -178,7 +254,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        let told = cause.to_string();
+        // Some errors tell their cause themselves.
+        if !text.ends_with(&told) {
+            text = format!("{text}: {told}");
+        }
         source = cause.source();
     }
     // The system's number of an error tells a reader nothing that its text does not.
@@ -239,6 +319,8 @@ fn is_refused(error: &RequestError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use client::tls::FileKind;
+
     use super::*;
 
     #[test]
@@ -267,6 +349,36 @@ mod tests {
             error.explain(),
             "cannot connect to 127.0.0.1:4150: Connection refused; \
              is nsqd running? `nsq dev` starts one"
+        );
+    }
+
+    #[test]
+    fn what_nsqd_has_against_a_client_is_told_with_the_remedy() {
+        let refused = |text: &str| {
+            Error::from(ConnectError {
+                address: "a:4150".parse().unwrap(),
+                cause: ConnectionError::Refused(text.to_owned()),
+            })
+        };
+        let error = refused("E_INVALID cannot SUB in current state (TLS required)");
+        assert!(error.explain().ends_with("(TLS required); --tls speaks it"));
+        assert_eq!(error.status(), 7);
+        let error = refused("E_AUTH_FIRST AUTH required before PUB");
+        assert!(error.explain().ends_with("the file of a secret"));
+        let error = refused("E_BAD_TOPIC no");
+        assert!(error.explain().ends_with("refused: E_BAD_TOPIC no"));
+    }
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let error = Error::from(TlsError::Read {
+            kind: FileKind::RootCa,
+            path: "/none".into(),
+            cause: io::Error::from_raw_os_error(2),
+        });
+        assert_eq!(
+            error.explain(),
+            "root CA file \"/none\" cannot be read: No such file or directory"
         );
     }
 

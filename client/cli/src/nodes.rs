@@ -113,7 +113,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             let client = arguments.list.targets.client()?;
             let round = vec![Node::at(arguments.node)];
             let told = told(&client, round).await;
-            show(&told, arguments.list.json)
+            show(told, arguments.list.json)
         }
         Command::Config(ConfigCommand::Get {
             node,
@@ -141,7 +141,7 @@ pub(crate) async fn list(arguments: ListArguments) -> Result<(), Error> {
     let cluster = arguments.targets.cluster().await?;
     let nodes = cluster.nodes().await?.warned();
     let told = told(&cluster.client, nodes).await;
-    show(&told, arguments.json)
+    show(told, arguments.json)
 }
 
 /// An nsqd, and what it says of itself.
@@ -167,7 +167,12 @@ async fn told(client: &Client, nodes: Vec<Node>) -> Vec<Told> {
     told.map(|(node, answer)| Told { node, answer }).collect()
 }
 
-fn show(told: &[Told], json: bool) -> Result<(), Error> {
+fn show(told: Vec<Told>, json: bool) -> Result<(), Error> {
+    let silent = told.iter().filter(|told| told.answer.is_err()).count();
+    if silent > 0 && silent == told.len() {
+        let errors = told.into_iter().filter_map(|told| told.answer.err());
+        return Err(Error::Unanswered(errors.collect()));
+    }
     if json {
         let nodes: Vec<Value> = told.iter().map(Told::json).collect();
         stdout::print(&format!("{}\n", Value::from(nodes)))?;
@@ -182,14 +187,13 @@ fn show(told: &[Told], json: bool) -> Result<(), Error> {
             Column::Text("HIDDEN"),
             Column::Text("HEALTH"),
         ]);
-        for told in told {
+        for told in &told {
             let (look, cells) = told.cells();
             table.push(look, cells);
         }
         stdout::print(&table.render(has_colour()))?;
     }
-    let silent = told.iter().filter(|told| told.answer.is_err());
-    all_well(silent.count(), told.len(), "did not answer")
+    all_well(silent, told.len(), "did not answer")
 }
 
 impl Told {

@@ -6,5 +6,6 @@
 
 mod admin;
 mod pub_tail;
+mod refusals;
 mod sinks;
 mod top;

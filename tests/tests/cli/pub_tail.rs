@@ -52,7 +52,7 @@ fn archived(nsqd: &Nsqd) -> BTreeSet<String> {
 }
 
 /// `nsq` with pipes at all ends.
-fn start(words: &[&str]) -> Nsq {
+pub(super) fn start(words: &[&str]) -> Nsq {
     let mut command = Command::new(binary::nsq());
     command.args(words).stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

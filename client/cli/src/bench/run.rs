@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use client::connection::{Connection, ConnectionError};
+use client::connection::{ConnectOptions, Connection, ConnectionError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Arguments;
-use super::connect::connect;
 use super::consumer::{self, Received};
 use super::producer::{self, Plan, Published};
 use super::report::{Flow, Histogram, Report};
@@ -56,17 +55,17 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     /// Connects everybody first, so that connecting is not measured.
     async fn start(arguments: &'a Arguments) -> Result<Run<'a>, Error> {
+        let options = arguments.nsqd.options()?;
         let mut consumers = Vec::new();
         if arguments.consumes() {
             for _ in 0..arguments.connections {
-                consumers.push(subscribed(arguments).await?);
+                consumers.push(subscribed(arguments, &options).await?);
             }
         }
         let mut producers = Vec::new();
         if arguments.publishes() {
             for _ in 0..arguments.connections {
-                let address = &arguments.nsqd.nsqd_tcp_address;
-                producers.push(connect(address).await?);
+                producers.push(arguments.nsqd.connect(&options).await?);
             }
         }
         let started = Instant::now();
@@ -223,9 +222,8 @@ impl<'a> Run<'a> {
     }
 }
 
-async fn subscribed(arguments: &Arguments) -> Result<Connection, Error> {
-    let address = &arguments.nsqd.nsqd_tcp_address;
-    let mut connection = connect(address).await?;
+async fn subscribed(arguments: &Arguments, options: &ConnectOptions) -> Result<Connection, Error> {
+    let mut connection = arguments.nsqd.connect(options).await?;
     let (topic, channel) = (arguments.topic.as_name(), arguments.channel.as_name());
     let subscribed = connection.subscribe(topic, channel).await;
     subscribed.map_err(|cause| failed(arguments, cause))?;

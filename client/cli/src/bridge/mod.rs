@@ -19,13 +19,13 @@ use tracing::{info, warn};
 use self::filter::Verdict;
 pub(crate) use self::filter::{Filter, Invalid};
 use crate::error::Error;
-use crate::link::{Link, Setting, Sources};
+use crate::link::{Link, Setting, Sources, reach};
 use crate::sink::{Selection, Stop, run_each};
 
 /// Publish the messages of topics to other nsqds
 ///
-/// A message is finished once one of the nsqds of --to has stored it. While none of them is there,
-/// messages wait where they are.
+/// A message is finished once one of the nsqds of --to has stored it. One of them has to be there at
+/// the start; while none is later, messages wait where they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -119,6 +119,8 @@ pub(crate) struct Job {
     pub(crate) mode: Mode,
     /// How messages share commands.
     pub(crate) batch: BatchConfig,
+    /// Whether the start fails if none of them is there.
+    pub(crate) demands_destination: bool,
     /// What crosses at all.
     pub(crate) filter: Filter,
 }
@@ -144,6 +146,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             linger: arguments.linger.0,
             ..BatchConfig::default()
         },
+        demands_destination: true,
         filter: Filter {
             require,
             fields: arguments.field,
@@ -168,6 +171,9 @@ impl Job {
         log::init(log_prefix, LogLevel::Info);
         let stop = Stop::on_signals()?;
         let producer = self.producer()?;
+        if self.demands_destination {
+            reach(&producer).await?;
+        }
         let lookupds = &self.sources.lookupd_http_address;
         run_each(&self.selection, lookupds, stop, |topic, stop| {
             self.clone().consume(topic, producer.clone(), stop)

@@ -118,6 +118,7 @@ impl Flags {
             to_topic,
             mode: mode(&self.mode)?,
             batch: BatchConfig::default(),
+            demands_destination: false,
             filter: Filter {
                 require,
                 fields: self.whitelist_json_field,

@@ -3,9 +3,10 @@
 mod settings;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use client::connection::{Address, ConnectOptions};
+use client::connection::{Address, ConnectError, ConnectOptions};
 use client::consumer::{ConnectPolicy, Consumer, ConsumerBuilder};
 use client::daemon::flags::COMPATIBLE_VERSION;
 use client::producer::{Producer, ProducerBuilder};
@@ -144,6 +145,26 @@ impl Sources {
         }
         builder = settings.configure(builder);
         Ok(builder.options(settings.connect_options()?))
+    }
+}
+
+/// Waits until an nsqd of the producer is connected.
+///
+/// # Errors
+/// The first attempt has failed at each of them; why at the first.
+pub(crate) async fn reach(producer: &Producer) -> Result<(), Arc<ConnectError>> {
+    let mut events = producer.events();
+    loop {
+        let nodes = producer.nodes();
+        if nodes.iter().any(|node| node.connected) {
+            return Ok(());
+        }
+        let errors = nodes.into_iter().map(|node| node.last_error);
+        if let Some([error, ..]) = errors.collect::<Option<Vec<_>>>().as_deref() {
+            return Err(Arc::clone(error));
+        }
+        // Whatever has happened, or was missed, is seen above.
+        let _ = events.recv().await;
     }
 }
 

@@ -56,7 +56,7 @@ fn tell(action: &Action, rows: &[Row]) -> String {
     let count = |count: i64| figures::count(count.max(0).unsigned_abs());
     let nodes = concerned.iter().map(|row| row.nodes).max().unwrap_or(0);
     let of_channels = match &action.channel {
-        None if channels > 0 => format!(" in all, with {channels} channels"),
+        None if channels > 0 => format!(" in all, with {channels} channel{}", plural(channels)),
         _ => String::new(),
     };
     format!(
@@ -68,6 +68,10 @@ fn tell(action: &Action, rows: &[Row]) -> String {
         count(sum.deferred_count),
         count(sum.client_count),
     )
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! Where lines go, and how hard that is tried.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use client::connection::{Address, ConnectError};
+use client::connection::Address;
 use client::daemon::duration::GoDuration;
 use client::producer::{Producer, RetryPolicy, Routing};
 use client::wire::Limits;
 
 use super::Options;
 use crate::error::Error;
-use crate::link::{Link, local_nsqd};
+use crate::link::{Link, local_nsqd, reach};
 
 /// What nsqd shows as the program.
 const TOOL: &str = "to_nsq";
@@ -117,22 +116,5 @@ impl Destination {
             })
             .build()?;
         Ok(producer)
-    }
-}
-
-/// Waits until an nsqd is connected, or the first attempt has failed at each.
-async fn reach(producer: &Producer) -> Result<(), Arc<ConnectError>> {
-    let mut events = producer.events();
-    loop {
-        let nodes = producer.nodes();
-        if nodes.iter().any(|node| node.connected) {
-            return Ok(());
-        }
-        let errors = nodes.into_iter().map(|node| node.last_error);
-        if let Some([error, ..]) = errors.collect::<Option<Vec<_>>>().as_deref() {
-            return Err(Arc::clone(error));
-        }
-        // Whatever has happened, or was missed, is seen above.
-        let _ = events.recv().await;
     }
 }

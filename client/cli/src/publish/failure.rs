@@ -3,7 +3,7 @@
 use client::producer::{Producer, PublishError};
 
 use super::batch::About;
-use crate::error::{Error, chain};
+use crate::error::{Error, Refusal, chain};
 
 /// The lines from the first to the last that were not confirmed.
 pub(super) struct Failure {
@@ -11,6 +11,7 @@ pub(super) struct Failure {
     /// Whether some of the lines may have arrived.
     in_doubt: bool,
     cause: String,
+    refusal: Option<Refusal>,
 }
 
 impl Failure {
@@ -24,6 +25,7 @@ impl Failure {
             about,
             in_doubt: error.maybe_stored(),
             cause,
+            refusal: Refusal::in_error(error),
         }
     }
 
@@ -45,6 +47,7 @@ impl Failure {
             lines: self.about.lines() + doubt,
             cause: self.cause,
             confirmed,
+            refusal: self.refusal,
         }
     }
 }

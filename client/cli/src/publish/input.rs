@@ -2,12 +2,13 @@
 //! return.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::progress::Progress;
 use crate::error::Error;
 
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -21,7 +22,10 @@ pub(super) type Chunks = mpsc::Receiver<Result<Bytes, Error>>;
 pub(crate) struct Source {
     name: String,
     input: Box<dyn Read + Send>,
+    /// How much there is, if that is known.
     bytes: Option<u64>,
+    /// A person types it.
+    is_typed: bool,
 }
 
 impl Source {
@@ -35,6 +39,7 @@ impl Source {
                 name: "stdin".to_owned(),
                 input: Box::new(io::stdin()),
                 bytes: None,
+                is_typed: io::stdin().is_terminal(),
             });
         };
         let name = path.display().to_string();
@@ -47,13 +52,18 @@ impl Source {
         Ok(Source {
             bytes: metadata.is_file().then_some(metadata.len()),
             input: Box::new(file),
+            is_typed: false,
             name,
         })
     }
 
-    /// How much there is, if that is known.
-    pub(crate) fn bytes(&self) -> Option<u64> {
-        self.bytes
+    /// What a person sees while it is read: nothing in the midst of what they type.
+    pub(super) fn progress(&self) -> Progress {
+        if self.is_typed {
+            Progress::none()
+        } else {
+            Progress::on_terminal(self.bytes)
+        }
     }
 
     /// Reads until the end, or until the receiver is gone.

@@ -127,7 +127,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let stop = signals::shutdown().map_err(Error::Runtime)?;
     let source = Source::open(arguments.file.as_deref())?;
     let started = std::time::Instant::now();
-    let progress = Progress::on_terminal(source.bytes());
+    let progress = source.progress();
     let summary = publish(
         &arguments.destination,
         arguments.topic.clone(),

@@ -27,7 +27,12 @@ pub(crate) struct Selection {
     pub(crate) topics: Vec<TopicName>,
 
     /// Consume all topics with a match of this regular expression in their names, as nsqlookupd tells of them
-    #[arg(long, value_name = "REGEX", requires = "lookupd_http_address")]
+    #[arg(
+        long,
+        value_name = "REGEX",
+        requires = "lookupd_http_address",
+        conflicts_with = "nsqd_tcp_address"
+    )]
     pub(crate) topics_match: Option<Regex>,
 
     /// How often nsqlookupd is asked for topics

@@ -2,22 +2,27 @@
 
 use std::io;
 use std::num::NonZeroU64;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::consumer::{Consumer, Control, Event, Events, Message, OnDrop, Requeue};
+use client::consumer::{Consumer, Control, Event, Message, OnDrop, Requeue};
 use client::wire::{ChannelName, TopicName};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::output::{Format, Printable};
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::link::{Link, Sources};
 use crate::sink::Stop;
 
 /// What nsqd shows as the program.
 const TOOL: &str = "nsq_tail";
+
+/// How long nothing is said of an nsqd that is not found.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Most messages that are written at once.
 const BATCH: u64 = 200;
@@ -82,7 +87,7 @@ impl Job {
             () = stop.asked() => return Ok(()),
         };
         let control = consumer.control();
-        tokio::spawn(tell(self.name, control.events()));
+        tokio::spawn(tell(self.name, topic, control.clone()));
         let mut printer = Printer {
             control: control.clone(),
             format: self.format,
@@ -190,12 +195,25 @@ fn within(left: Option<u64>, max_in_flight: u32) -> u32 {
 }
 
 /// Tells of what a person would miss, a line each, until the end begins.
-async fn tell(name: &str, mut events: Events) {
-    while let Some(event) = events.next().await {
+async fn tell(name: &str, topic: TopicName, control: Control) {
+    let mut events = control.events();
+    let mut patience = pin!(sleep(PATIENCE));
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            () = &mut patience, if !patience.is_elapsed() => {
+                if control.connections().is_empty() {
+                    eprintln!("{name}: no nsqd with topic {topic} is known yet; waiting for one");
+                }
+                continue;
+            }
+        };
+        let Some(event) = event else { return };
         match event {
             Event::Disconnected {
                 address, reason, ..
             } => eprintln!("{name}: {address}: {reason}; trying again"),
+            Event::Refused { error } => eprintln!("{name}: {}", chain(&error)),
             Event::LookupFailed { address, reason } => {
                 eprintln!("{name}: nsqlookupd {address}: {reason}; trying again");
             }

@@ -16,7 +16,7 @@ use jiff::Zoned;
 
 use super::encoding::Encoding;
 use super::name::Template;
-use super::placing::{create_parent, place, sync_parent};
+use super::placing::{create_parent, place, prepare, sync_parent};
 use super::rotation::{Current, Limits, Next};
 
 /// How files are written.
@@ -36,6 +36,22 @@ pub(crate) struct Options {
     pub(crate) skip_empty_files: bool,
     /// Names tell the time of UTC.
     pub(crate) utc: bool,
+}
+
+impl Options {
+    /// Makes the directories that are missing, and tries whether they take files.
+    ///
+    /// # Errors
+    /// A directory that does not.
+    pub(super) fn prepare(&self) -> Result<(), FileError> {
+        for directory in [&self.work_dir, &self.output_dir] {
+            prepare(directory).map_err(|cause| FileError {
+                path: directory.clone(),
+                cause,
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// What the size of a compressed file is for its limit.

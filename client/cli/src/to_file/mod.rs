@@ -221,7 +221,7 @@ impl Job {
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.template("topic")?;
         self.link.connect_options(self.tool)?;
-        Ok(())
+        Ok(self.files.prepare()?)
     }
 
     fn template(&self, topic: &str) -> Result<Template, Error> {

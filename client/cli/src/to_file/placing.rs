@@ -60,6 +60,12 @@ pub(super) fn create_parent(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a directory if there is none, and tries whether it takes files.
+pub(super) fn prepare(directory: &Path) -> io::Result<()> {
+    create_parent(&directory.join("file"))?;
+    tempfile::tempfile_in(directory).map(drop)
+}
+
 /// Makes the name of `path` durable.
 pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path
