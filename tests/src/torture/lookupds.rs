@@ -1,5 +1,6 @@
 //! The nsqlookupds that nsqd is to keep informed.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -76,13 +77,13 @@ impl Lookupds {
         self.0.iter().map(|lookupd| lookupd.tcp.port()).collect()
     }
 
-    /// Whether each of them knows all topics of the plan, with one producer and all channels.
+    /// Whether each of them knows all topics of the plan, with nsqd as their producer and all channels.
     pub fn know_all(&self, plan: &Plan) -> bool {
         let channels = usize::from(plan.channels);
         (0..plan.topics).all(|topic| self.know(&format!("t{topic}"), channels))
     }
 
-    /// Whether each of them knows a topic with one producer and so many channels.
+    /// Whether each of them knows a topic with nsqd as its producer and so many channels.
     pub fn know(&self, topic: &str, channels: usize) -> bool {
         self.0.iter().all(|lookupd| lookupd.knows(topic, channels))
     }
@@ -95,8 +96,13 @@ impl Lookupd {
             return false;
         };
         let found: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        let count = |key: &str| found[key].as_array().map_or(0, Vec::len);
-        count("producers") == 1 && count("channels") == channels
+        // It counts twice while a connection that nsqd has given up has not ended for nsqlookupd.
+        let producers = found["producers"].as_array().into_iter().flatten();
+        let addresses: BTreeSet<_> = producers
+            .map(|producer| ["broadcast_address", "tcp_port"].map(|key| producer[key].to_string()))
+            .collect();
+        let known_channels = found["channels"].as_array().map_or(0, Vec::len);
+        addresses.len() == 1 && known_channels == channels
     }
 }
 

@@ -1,20 +1,20 @@
 //! A producer and a consumer by the client library, beside those that speak byte by byte: so it is under test as well, and what
 //! both ends have wrong in the same way still shows at the others.
 //!
-//! The library connects anew by itself, which its user does not see. So its deliveries prove that a message came, and what was in
-//! it, and not whether it came too often or too soon.
+//! The library connects anew by itself, of which its user hears at some time later. So its deliveries prove that a message came, and
+//! what was in it, and not whether it came too often or too soon.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use client::connection::ConnectOptions;
-use client::consumer::{Backoff, Consumer, Message};
+use client::consumer::{Backoff, Consumer, Event, Message};
 use client::producer::{Producer, PublishError, RetryPolicy};
 use client::reconnect::Reconnect;
 use client::wire::ChannelName;
 use fastrand::Rng;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::consumer::{HEARTBEAT_MS, TICK};
 use super::{ANSWER_MAX, DONE, LOADING, RECONNECT_PAUSE, Shared};
@@ -107,19 +107,24 @@ pub(super) fn consume(shared: &Shared, frozen: &AtomicBool) {
             .backoff(Backoff::disabled())
             .start();
         let mut consumer = consumer.await.expect("an address is right");
-        let connection = connect(shared);
+        let mut events = consumer.control().events();
+        let mut connection = connect(shared);
         while shared.phase() < DONE {
-            if frozen.load(Ordering::Acquire) {
-                sleep(TICK).await;
-            } else if let Ok(Some(message)) = timeout(TICK, consumer.recv()).await {
-                receive(shared, connection, message);
+            let is_frozen = frozen.load(Ordering::Acquire);
+            tokio::select! {
+                Some(message) = consumer.recv(), if !is_frozen => receive(shared, connection, message),
+                Some(Event::Disconnected { .. }) = events.next() => {
+                    shared.history.record(What::Disconnected { connection });
+                    connection = connect(shared);
+                }
+                () = sleep(TICK) => {}
             }
         }
         consumer.control().drain(ANSWER_MAX).await;
     });
 }
 
-/// One for all of its connections, and stale from the start: nobody knows when what it delivers was sent.
+/// A connection that is stale from the start: nobody knows when what it delivers was sent.
 fn connect(shared: &Shared) -> u32 {
     let connection = shared.connections.fetch_add(1, Ordering::Relaxed);
     shared.history.record(What::Connected {
