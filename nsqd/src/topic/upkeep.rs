@@ -102,6 +102,13 @@ impl Topic {
         upkeep
     }
 
+    /// Notes that a sync has failed which was to cover all that was written, by publishers' commits too: whatever is in
+    /// memory is written again, and so is the progress of channels.
+    pub fn distrust(&self) {
+        self.log.distrust_written();
+        self.distrust_progress();
+    }
+
     /// Why messages could not be brought to disk when that was last tried; `None` when it went well.
     pub fn fault(&self) -> Option<String> {
         self.storage.lock().fault.clone()
@@ -169,8 +176,7 @@ impl Upkeep {
             outcome,
         } = self;
         if synced.is_err() {
-            // It was to cover what publishers had written, too.
-            topic.log.distrust_written();
+            topic.distrust();
         }
         let settled = topic.log.settle(spill, synced);
         let replaced = match synced {
