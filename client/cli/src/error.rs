@@ -7,11 +7,12 @@ use std::sync::Arc;
 use client::connection::{Address, ConnectError, ConnectionError};
 use client::consumer::ConsumerError;
 use client::http::{Fault, RequestError};
-use client::producer::{BuildError, PublishError};
+use client::producer::BuildError;
 use client::tls::TlsError;
-use client::wire::{ChannelName, ErrorCode};
+use client::wire::ChannelName;
 
 use crate::figures;
+use crate::refusal::Refusal;
 use crate::to_file::FileError;
 
 /// Why a command failed.
@@ -193,53 +194,6 @@ fn hint(cause: &ConnectionError) -> &'static str {
         cause if is_absence(cause) => "; is nsqd running? `nsq dev` starts one",
         cause if cause.is_untrusted() => "; --ca names the file of an authority to trust",
         _ => "",
-    }
-}
-
-/// What an nsqd has against a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// It wants a secret.
-    Secret,
-    /// It wants TLS.
-    Tls,
-    /// The secret does not allow this.
-    Permission,
-}
-
-impl Refusal {
-    /// What an nsqd had against whoever published.
-    pub(crate) fn in_error(error: &PublishError) -> Option<Refusal> {
-        match error {
-            PublishError::Rejected { text, .. } => Refusal::in_text(text),
-            PublishError::NotSent { cause: Some(error) } => match &error.cause {
-                ConnectionError::Refused(text) => Refusal::in_text(text),
-                ConnectionError::SecretNeeded => Some(Refusal::Secret),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn in_text(text: &str) -> Option<Refusal> {
-        let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
-        match code.parse() {
-            Ok(ErrorCode::AuthFirst) => Some(Refusal::Secret),
-            Ok(ErrorCode::AuthFailed | ErrorCode::Unauthorized | ErrorCode::AuthError) => {
-                Some(Refusal::Permission)
-            }
-            // nsqd has no code of its own for this.
-            Ok(ErrorCode::Invalid) if rest.contains("TLS required") => Some(Refusal::Tls),
-            _ => None,
-        }
-    }
-
-    fn hint(self) -> &'static str {
-        match self {
-            Refusal::Secret => "; --auth-secret-file names the file of a secret",
-            Refusal::Tls => "; --tls speaks it",
-            Refusal::Permission => "",
-        }
     }
 }
 

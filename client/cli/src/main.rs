@@ -16,6 +16,7 @@ mod link;
 mod manage;
 mod nodes;
 mod publish;
+mod refusal;
 mod sink;
 mod stat;
 mod stdout;

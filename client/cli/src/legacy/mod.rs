@@ -9,6 +9,7 @@
 //! | 1 | what the flags say together is refused, or it failed; one line says why |
 //! | 2 | an unknown flag, a missing or a wrong value |
 
+mod consuming;
 mod nsq_stat;
 mod nsq_tail;
 mod nsq_to_file;
@@ -28,9 +29,8 @@ use client::connection::Address;
 use client::daemon::flags::{self, COMPATIBLE_VERSION, Daemon, Exit};
 use client::wire::TopicName;
 
+use self::consuming::Consuming;
 use crate::error::Error;
-use crate::link::Sources;
-use crate::targets::lookupd_address;
 
 /// A program of the reference that this one can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -168,29 +168,6 @@ fn required<N: FromStr<Err: fmt::Display>>(flag: &str, value: &str) -> Result<N,
 /// Names as they were given, one per flag.
 fn names(flag: &str, values: &[String]) -> Result<Vec<TopicName>, Error> {
     values.iter().map(|value| parsed(flag, value)).collect()
-}
-
-/// Where to consume from: nsqds or nsqlookupds, either of which must be named.
-fn sources(nsqds: &[String], lookupds: &[String]) -> Result<Sources, Error> {
-    match (nsqds, lookupds) {
-        ([], []) => {
-            let rule = "--nsqd-tcp-address or --lookupd-http-address required";
-            return Err(Error::Usage(rule.to_owned()));
-        }
-        ([_, ..], [_, ..]) => {
-            let rule = "use --nsqd-tcp-address or --lookupd-http-address, not both";
-            return Err(Error::Usage(rule.to_owned()));
-        }
-        _ => {}
-    }
-    let lookupds = lookupds.iter().map(|address| {
-        lookupd_address(address)
-            .map_err(|rule| Error::Usage(format!("--lookupd-http-address {address:?}: {rule}")))
-    });
-    Ok(Sources {
-        nsqd_tcp_address: addresses("nsqd-tcp-address", nsqds)?,
-        lookupd_http_address: lookupds.collect::<Result<_, _>>()?,
-    })
 }
 
 /// Whether the oddities of the old tools are wanted, too: `NSQ_COMPAT=1`.

@@ -5,9 +5,8 @@ use std::num::NonZeroU64;
 use clap::Parser;
 use client::daemon::flags::integer;
 
-use super::{OldTool, parsed};
+use super::{Consuming, OldTool, parsed};
 use crate::error::Error;
-use crate::link::{Link, Setting};
 use crate::sink::Stop;
 use crate::tail::{Backlog, Format, Job, backlog, random_channel};
 
@@ -34,17 +33,8 @@ pub(super) struct Flags {
     #[arg(long, default_value = "200", value_parser = integer::<u32>)]
     max_in_flight: u32,
 
-    /// nsqd TCP address (may be given multiple times)
-    #[arg(long)]
-    nsqd_tcp_address: Vec<String>,
-
-    /// lookupd HTTP address (may be given multiple times)
-    #[arg(long)]
-    lookupd_http_address: Vec<String>,
-
-    /// option to passthrough to nsq.Consumer (may be given multiple times)
-    #[arg(long)]
-    consumer_opt: Vec<Setting>,
+    #[command(flatten)]
+    consuming: Consuming,
 }
 
 impl OldTool for Flags {
@@ -59,7 +49,7 @@ impl OldTool for Flags {
 impl Flags {
     /// What the flags say, in the order in which the reference looks at them.
     fn check(self) -> Result<Job, Error> {
-        let sources = super::sources(&self.nsqd_tcp_address, &self.lookupd_http_address)?;
+        let sources = self.consuming.sources()?;
         let topics = super::names("topic", &self.topic)?;
         if topics.is_empty() {
             return Err(Error::Usage("--topic required".to_owned()));
@@ -81,7 +71,7 @@ impl Flags {
             format,
             max_in_flight: self.max_in_flight,
             sources,
-            link: Link::of(self.consumer_opt),
+            link: self.consuming.link(),
         })
     }
 }

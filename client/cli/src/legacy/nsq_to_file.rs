@@ -9,9 +9,9 @@ use client::daemon::flags::integer;
 use client::daemon::log::LogLevel;
 use regex::Regex;
 
-use super::{OldTool, required};
+use super::{Consuming, OldTool, required};
 use crate::error::Error;
-use crate::link::{Link, Setting, Sources};
+use crate::link::Sources;
 use crate::sink::Selection;
 use crate::to_file::{Encoding, Job, Limits, Name, Options, Size, hostname, short_host};
 
@@ -98,17 +98,8 @@ pub(super) struct Flags {
     #[arg(long, default_value = "[nsq_to_file] ")]
     log_prefix: String,
 
-    /// nsqd TCP address (may be given multiple times)
-    #[arg(long)]
-    nsqd_tcp_address: Vec<String>,
-
-    /// lookupd HTTP address (may be given multiple times)
-    #[arg(long)]
-    lookupd_http_address: Vec<String>,
-
-    /// option to passthrough to nsq.Consumer (may be given multiple times)
-    #[arg(long)]
-    consumer_opt: Vec<Setting>,
+    #[command(flatten)]
+    consuming: Consuming,
 }
 
 impl OldTool for Flags {
@@ -124,22 +115,8 @@ impl Flags {
     fn check(self) -> Result<Job, Error> {
         let level: LogLevel = super::parsed("log-level", &self.log_level)?;
         let channel = required("channel", &self.channel)?;
-        for (flag, timeout) in [
-            (
-                "http-client-connect-timeout",
-                self.http_client_connect_timeout,
-            ),
-            (
-                "http-client-request-timeout",
-                self.http_client_request_timeout,
-            ),
-            ("sync-interval", self.sync_interval),
-        ] {
-            if timeout.0.is_zero() {
-                return Err(Error::Usage(format!("--{flag} should be positive")));
-            }
-        }
-        let sources = super::sources(&self.nsqd_tcp_address, &self.lookupd_http_address)?;
+        self.check_durations()?;
+        let sources = self.consuming.sources()?;
         if !(1..=9).contains(&self.gzip_level) {
             let level = self.gzip_level;
             return Err(Error::Usage(format!(
@@ -167,37 +144,58 @@ impl Flags {
                 max_in_flight: self.max_in_flight,
             },
             connect: ConnectPolicy::Lazy,
+            files: self.files(),
             sources,
-            link: Link::of(self.consumer_opt),
+            link: self.consuming.link(),
             name: Name {
                 template: self.filename_format,
                 host: host(&self.host_identifier),
                 datetime_format: self.datetime_format,
-            },
-            files: Options {
-                work_dir: match self.work_dir.as_str() {
-                    "" => self.output_dir.clone(),
-                    work_dir => work_dir.into(),
-                },
-                output_dir: self.output_dir,
-                encoding: if self.gzip {
-                    Encoding::Gzip(self.gzip_level)
-                } else {
-                    Encoding::Plain
-                },
-                limits: Limits {
-                    bytes: self.rotate_size,
-                    age: self.rotate_interval.0,
-                },
-                size: Size::Messages,
-                skip_empty_files: self.skip_empty_files,
-                utc: false,
             },
             sync_every: self.sync_interval.0,
             log: (self.log_prefix, level),
         };
         job.check()?;
         Ok(job)
+    }
+
+    fn check_durations(&self) -> Result<(), Error> {
+        let (connect, request) = (
+            self.http_client_connect_timeout,
+            self.http_client_request_timeout,
+        );
+        for (flag, duration) in [
+            ("http-client-connect-timeout", connect),
+            ("http-client-request-timeout", request),
+            ("sync-interval", self.sync_interval),
+        ] {
+            if duration.0.is_zero() {
+                return Err(Error::Usage(format!("--{flag} should be positive")));
+            }
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> Options {
+        Options {
+            output_dir: self.output_dir.clone(),
+            work_dir: match self.work_dir.as_str() {
+                "" => self.output_dir.clone(),
+                work_dir => work_dir.into(),
+            },
+            encoding: if self.gzip {
+                Encoding::Gzip(self.gzip_level)
+            } else {
+                Encoding::Plain
+            },
+            limits: Limits {
+                bytes: self.rotate_size,
+                age: self.rotate_interval.0,
+            },
+            size: Size::Messages,
+            skip_empty_files: self.skip_empty_files,
+            utc: false,
+        }
     }
 
     fn pattern(&self, sources: &Sources) -> Result<Option<Regex>, Error> {

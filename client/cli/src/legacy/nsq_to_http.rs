@@ -8,9 +8,8 @@ use client::daemon::flags::integer;
 use hyper::Method;
 use hyper::header::CONTENT_TYPE;
 
-use super::{OldTool, required};
+use super::{Consuming, OldTool, required};
 use crate::error::Error;
-use crate::link::{Link, Setting};
 use crate::sink::Selection;
 use crate::to_http::{Every, Header, Job, Mode, Settings, Statuses, Target, part};
 
@@ -73,17 +72,8 @@ pub(super) struct Flags {
     #[arg(long)]
     ok: Option<Statuses>,
 
-    /// nsqd TCP address (may be given multiple times)
-    #[arg(long)]
-    nsqd_tcp_address: Vec<String>,
-
-    /// lookupd HTTP address (may be given multiple times)
-    #[arg(long)]
-    lookupd_http_address: Vec<String>,
-
-    /// option to passthrough to nsq.Consumer (may be given multiple times)
-    #[arg(long)]
-    consumer_opt: Vec<Setting>,
+    #[command(flatten)]
+    consuming: Consuming,
 }
 
 impl OldTool for Flags {
@@ -101,29 +91,16 @@ impl Flags {
     fn check(self) -> Result<Job, Error> {
         let topic = required("topic", &self.topic)?;
         let channel = required("channel", &self.channel)?;
-        if self.content_type.is_some() && self.post.is_empty() {
-            return Err(Error::Usage(
-                "--content-type only used with --post".to_owned(),
-            ));
-        }
-        let content_type = self
-            .content_type
-            .as_deref()
-            .unwrap_or("application/octet-stream");
-        if content_type.is_empty() {
-            return Err(Error::Usage(
-                "--content-type requires a value when used".to_owned(),
-            ));
-        }
-        let sources = super::sources(&self.nsqd_tcp_address, &self.lookupd_http_address)?;
+        self.check_content_type()?;
+        let sources = self.consuming.sources()?;
         let (method, targets) = targets(&self.post, &self.get)?;
         let (ok, content_type) = match method {
             Method::POST => {
-                let content_type = super::parsed("content-type", content_type)?;
-                (
-                    Statuses::range(200, 299),
-                    Some(Header::new(CONTENT_TYPE, content_type)),
-                )
+                let given = self.content_type.as_deref();
+                let given = given.unwrap_or("application/octet-stream");
+                let content_type = super::parsed("content-type", given)?;
+                let content_type = Header::new(CONTENT_TYPE, content_type);
+                (Statuses::range(200, 299), Some(content_type))
             }
             _ => (Statuses::range(200, 200), None),
         };
@@ -140,7 +117,7 @@ impl Flags {
                 max_in_flight: self.max_in_flight,
             },
             sources,
-            link: Link::of(self.consumer_opt),
+            link: self.consuming.link(),
             targets,
             mode: mode(&self.mode)?,
             settings: Settings {
@@ -157,6 +134,15 @@ impl Flags {
             sample: self.sample,
             status_every: Every::Requests(self.status_every as usize),
         })
+    }
+
+    fn check_content_type(&self) -> Result<(), Error> {
+        let rule = match self.content_type.as_deref() {
+            Some(_) if self.post.is_empty() => "--content-type only used with --post",
+            Some("") => "--content-type requires a value when used",
+            _ => return Ok(()),
+        };
+        Err(Error::Usage(rule.to_owned()))
     }
 }
 

@@ -7,7 +7,7 @@ use client::daemon::duration::GoDuration;
 use client::daemon::flags::integer;
 use client::producer::BatchConfig;
 
-use super::{OldTool, required};
+use super::{Consuming, OldTool, required};
 use crate::bridge::{Filter, Invalid, Job, Mode};
 use crate::error::Error;
 use crate::link::{Link, Setting};
@@ -60,17 +60,8 @@ pub(super) struct Flags {
     #[arg(long, default_value = "250", value_parser = integer::<u32>)]
     status_every: u32,
 
-    /// nsqd TCP address (may be given multiple times)
-    #[arg(long)]
-    nsqd_tcp_address: Vec<String>,
-
-    /// lookupd HTTP address (may be given multiple times)
-    #[arg(long)]
-    lookupd_http_address: Vec<String>,
-
-    /// option to passthrough to nsq.Consumer (may be given multiple times)
-    #[arg(long)]
-    consumer_opt: Vec<Setting>,
+    #[command(flatten)]
+    consuming: Consuming,
 
     /// option to passthrough to nsq.Producer (may be given multiple times)
     #[arg(long)]
@@ -91,7 +82,7 @@ impl Flags {
             "" => None,
             topic => Some(super::parsed("destination-topic", topic)?),
         };
-        let sources = super::sources(&self.nsqd_tcp_address, &self.lookupd_http_address)?;
+        let sources = self.consuming.sources()?;
         let topics = super::names("topic", &self.topic)?;
         if topics.is_empty() {
             return Err(Error::Usage("--topic required".to_owned()));
@@ -112,7 +103,7 @@ impl Flags {
                 max_in_flight: self.max_in_flight,
             },
             sources,
-            link: Link::of(self.consumer_opt),
+            link: self.consuming.link(),
             to,
             to_link: Link::of(self.producer_opt),
             to_topic,

@@ -3,7 +3,8 @@
 use client::producer::{Producer, PublishError};
 
 use super::batch::About;
-use crate::error::{Error, Refusal, chain};
+use crate::error::{Error, chain};
+use crate::refusal::Refusal;
 
 /// The lines from the first to the last that were not confirmed.
 pub(super) struct Failure {
