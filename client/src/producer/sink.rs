@@ -21,10 +21,13 @@ use super::{Producer, TopicName};
 pub struct TopicSink {
     batcher: Batcher,
     /// A message that waits for room.
-    waiting: Option<Pin<Box<dyn Future<Output = Result<Ticket, PublishError>> + Send>>>,
+    waiting: Option<Pin<Box<Queueing>>>,
     /// What has become of those sent before, in their order.
     tickets: VecDeque<Ticket>,
 }
+
+/// Waits for room, and becomes the claim to an outcome then.
+type Queueing = dyn Future<Output = Result<Ticket, PublishError>> + Send;
 
 impl Producer {
     /// A sink for messages of this topic, which share commands as [`BatchConfig::default`] says.
