@@ -66,11 +66,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts: the port is opened, and then requests are answered. The cluster is first asked when somebody asks.
+    /// Starts: the port is opened, and from then on requests are answered and the cluster is looked at.
     ///
     /// # Errors
     ///
-    /// The address cannot be listened on.
+    /// The address cannot be listened on, or the password file cannot be used.
     pub async fn start(options: Options, log: LogHandle) -> Result<Self, StartError> {
         info!("{}", options::DAEMON.version());
         if !options.admin_users.is_empty() && options.trusted_proxies.is_empty() {
@@ -80,22 +80,15 @@ impl Daemon {
         }
         let listener = Listener::bind(&options.http_address).await?;
         let http_address = listener.local_address();
-        let sessions = match &options.password_file {
-            Some(path) => Some(Sessions::new(
-                Passwords::read(path)?,
-                options.session_timeout,
-            )),
-            None => None,
-        };
+        let passwords = options.password_file.as_deref().map(Passwords::read);
+        let sessions = passwords.transpose()?;
+        let sessions = sessions.map(|known| Sessions::new(known, options.session_timeout));
+        let endpoint = options.notification_http_endpoint.clone();
+        let notifier = endpoint.map(|endpoint| Notifier::start(endpoint, &options));
+        let (notifier, notifier_task) = notifier.unzip();
+
         let (stopping, stopped) = watch::channel(false);
         let mut watchers = JoinSet::new();
-        let (notifier, notifier_task) = match options.notification_http_endpoint.clone() {
-            Some(endpoint) => {
-                let (notifier, task) = Notifier::start(endpoint, &options);
-                (Some(notifier), Some(task))
-            }
-            None => (None, None),
-        };
         let sinks = Sinks {
             history: Arc::new(History::new(
                 options.history_series_max,

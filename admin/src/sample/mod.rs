@@ -72,6 +72,19 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// The nodes that did not answer, and why.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = Report> {
+        self.nodes.iter().filter_map(|(name, node)| {
+            let what = node.error.clone()?;
+            Some(Report {
+                raw: format!("{name}: {what}"),
+                who: name.clone(),
+                what,
+                cause: "",
+            })
+        })
+    }
+
     /// True if every node that is known has answered.
     pub(crate) fn is_complete(&self) -> bool {
         self.nodes.values().all(|node| node.error.is_none())

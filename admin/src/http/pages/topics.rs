@@ -9,9 +9,9 @@ use super::figure::{Figure, Kind, Tag, figures};
 use super::spark::{Past, Range, Spark};
 use super::{Frame, Guest, filters, rendered};
 use crate::alerts::Alert;
-use crate::cluster::{ClusterError, Warnings, unix_seconds};
+use crate::cluster::{ClusterError, Report, unix_seconds};
 use crate::history::Subject;
-use crate::sample::TopicSample;
+use crate::sample::{Sample, TopicSample};
 
 /// What is wrong, and the topics that are worst off.
 pub(super) fn overview(guest: Guest<'_>, query: &Query) -> Response {
@@ -54,14 +54,7 @@ pub(super) fn overview(guest: Guest<'_>, query: &Query) -> Response {
 /// All topics; those too that are on no node.
 pub(super) async fn list(guest: Guest<'_>) -> Result<Response, ClusterError> {
     let sample = guest.admin.scene.sample();
-    // What was seen is shown even while no nsqlookupd answers.
-    let (names, warnings) = match guest.admin.cluster.topics().await {
-        Ok(known) => known,
-        Err(ClusterError::Unanswered(failures)) if !sample.topics.is_empty() => {
-            (Vec::new(), Warnings::from(failures))
-        }
-        Err(error) => return Err(error),
-    };
+    let (names, reports) = names(guest, &sample).await?;
     let mut lines: BTreeMap<String, Line> = BTreeMap::new();
     // Some are on no node; of others, nsqlookupds have not heard yet.
     for name in names.into_iter().chain(sample.topics.keys().cloned()) {
@@ -69,10 +62,28 @@ pub(super) async fn list(guest: Guest<'_>) -> Result<Response, ClusterError> {
         lines.insert(name.clone(), Line::new(name, topic));
     }
     let page = Topics {
-        frame: Frame::new(guest, "Topics".to_owned(), "topics", warnings.reports()),
+        frame: Frame::new(guest, "Topics".to_owned(), "topics", reports),
         topics: lines.into_values().collect(),
     };
     Ok(rendered(&page))
+}
+
+/// The topics that are known besides those that were seen, and who did not tell.
+async fn names(
+    guest: Guest<'_>,
+    sample: &Sample,
+) -> Result<(Vec<String>, Vec<Report>), ClusterError> {
+    let cluster = &guest.admin.cluster;
+    // Nodes that were given know no more than was seen.
+    if !cluster.has_lookupds() && !sample.topics.is_empty() {
+        return Ok((Vec::new(), sample.missing().collect()));
+    }
+    match cluster.topics().await {
+        Ok((names, warnings)) => Ok((names, warnings.reports())),
+        // What was seen is shown even while no nsqlookupd answers.
+        Err(error) if !sample.topics.is_empty() => Ok((Vec::new(), error.reports())),
+        Err(error) => Err(error),
+    }
 }
 
 /// A number for the wall.

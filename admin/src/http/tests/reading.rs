@@ -189,6 +189,24 @@ async fn without_nsqlookupds_the_given_nsqds_are_the_cluster() {
 }
 
 #[tokio::test]
+async fn the_topics_of_given_nodes_are_shown_from_the_last_look() {
+    let nsqd = Fake::start().await;
+    nsqd.says(
+        "/info",
+        r#"{"broadcast_address":"127.0.0.1","version":"1.3.0"}"#,
+    );
+    nsqd.says("/stats", stats("t", "c").to_string());
+    let source = format!("--nsqd-http-address={}", nsqd.address());
+    let admin = start(&[&source, "--nsqd-http-address=127.0.0.1:1"]).await;
+    nsqd.asked();
+    let page = request(&admin, "GET", "/topics", "").await;
+    for part in ["/topics/t", "Incomplete", "127.0.0.1:1"] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+    assert_eq!(nsqd.asked(), Vec::<String>::new(), "nobody is waited for");
+}
+
+#[tokio::test]
 async fn while_a_lookupd_is_silent_no_topic_is_called_inactive() {
     let world = World::start(&["--lookupd-http-address=127.0.0.1:1"]).await;
     let inactive = world.json("/api/topics?inactive=true").await;
