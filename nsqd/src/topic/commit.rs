@@ -72,8 +72,21 @@ struct Wanted {
     /// Messages that the kernel is to have, and those to be on stable storage.
     written: u64,
     synced: u64,
-    /// A task sees to it, and looks again when `more` is rung.
-    working: bool,
+    worker: Worker,
+}
+
+/// Who sees to what is wanted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Worker {
+    /// Nobody: who wants something starts a task.
+    #[default]
+    None,
+    /// A task, which looks again by itself.
+    Commits,
+    /// A task whose thread looks again when it is called.
+    Lingers,
+    /// The same, and it is about to be called.
+    Called,
 }
 
 /// How many messages the kernel has, how many are on stable storage, and how many were tried for when it failed last.
@@ -122,15 +135,28 @@ impl Topic {
             &mut wanted.written
         };
         *messages = unsettled.messages.max(*messages);
-        if std::mem::replace(&mut wanted.working, true) {
-            self.commits.more.notify_one();
-        } else {
-            tokio::spawn(Arc::clone(self).commit_all());
+        match wanted.worker {
+            Worker::Commits | Worker::Called => {}
+            Worker::Lingers => {
+                wanted.worker = Worker::Called;
+                tokio::spawn(Arc::clone(self).call());
+            }
+            Worker::None => {
+                wanted.worker = Worker::Commits;
+                tokio::spawn(Arc::clone(self).commit_all());
+            }
         }
     }
 
-    /// Commits until nobody waits for more.
+    /// Calls the thread that lingers, once others who are ready to append have had their turn.
+    async fn call(self: Arc<Self>) {
+        tokio::task::yield_now().await;
+        self.commits.more.notify_one();
+    }
+
+    /// Commits until nobody waits for more; first, others who are ready to append have their turn.
     async fn commit_all(self: Arc<Self>) {
+        tokio::task::yield_now().await;
         let mut is_wanted = true;
         while is_wanted {
             let turn = self.shared.commit_turns.acquire().await;
@@ -165,9 +191,10 @@ impl Topic {
         loop {
             let next = self.lacking(&wanted);
             if next.is_some() || is_over {
-                wanted.working = next.is_some();
+                wanted.worker = next.map_or(Worker::None, |_| Worker::Commits);
                 return next;
             }
+            wanted.worker = Worker::Lingers;
             is_over = (self.commits.more)
                 .wait_until(&mut wanted, until)
                 .timed_out();
