@@ -102,7 +102,7 @@ fn in_a_network_that_is_cut() {
     });
     let noticed = wait::within(VANISHED_MAX, || (nsqd.connections() == 0).then_some(()));
     assert!(noticed.is_some(), "{} are left", nsqd.connections());
-    assert!(cut.elapsed() > Duration::from_secs(60));
+    assert!(cut.elapsed() > Duration::from_mins(1));
     drop(producers);
 }
 

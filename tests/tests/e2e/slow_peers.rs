@@ -48,6 +48,7 @@ fn without_heartbeats_too_every_wait_has_an_end() {
         (nsqd.connections() == 1).then_some(())
     });
     assert!(gone.is_some(), "{} are left", nsqd.connections());
-    assert!(begun.elapsed() > PATIENCE - Duration::from_secs(1));
+    // The half command was on its way before the watch was started.
+    assert!(begun.elapsed() + Duration::from_secs(1) > PATIENCE);
     idle.publish("t", "who asks for nothing may wait for ever");
 }
