@@ -221,7 +221,8 @@ impl Checked<'_> {
             .any(|(_, stop)| *stop != Stop::Clean);
         let unseen = self.may_be_unseen(message, channel, sent_at, now.at);
         let right = match now.attempts.checked_sub(before.attempts) {
-            None | Some(0) => crashed,
+            None => crashed || self.is_overtaken(before, now),
+            Some(0) => crashed,
             Some(1) => true,
             Some(_) => unseen,
         };
@@ -232,6 +233,12 @@ impl Checked<'_> {
             );
             self.violated(Invariant::Attempts, message, now.at, text);
         }
+    }
+
+    /// Whether what was sent first may have been read last, by a consumer whose connection nsqd was about to end.
+    fn is_overtaken(&self, before: &Delivery, now: &Delivery) -> bool {
+        let ended_at = self.index.connections[&now.connection].ended_at;
+        before.connection != now.connection && ended_at.is_some_and(|at| at <= now.at + LEEWAY)
     }
 
     fn requeue(&mut self, message: &Message, channel: u16, before: &Delivery, now: &Delivery) {

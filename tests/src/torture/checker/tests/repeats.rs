@@ -160,6 +160,15 @@ fn attempts_go_up_by_one() {
 }
 
 #[test]
+fn what_a_connection_brings_at_its_end_may_be_read_late() {
+    let story = story().connect(2).sent(0).deliver(1, 0, 1).requeue(1, 0, 0);
+    let story = story.deliver(1, 0, 3).finish(1, 0);
+    let story = story.deliver(2, 0, 2).finish(2, 0).disconnect(1);
+    story.clone().disconnect(2).good();
+    story.bad(Invariant::Attempts);
+}
+
+#[test]
 fn a_clean_stop_keeps_attempts() {
     let story = story().sent(0).deliver(1, 0, 1).restart(Stop::Clean);
     story.deliver(2, 0, 1).finish(2, 0).bad(Invariant::Attempts);
