@@ -28,8 +28,11 @@ mod tls_mode;
 mod upgrade;
 mod writer;
 
+use std::io;
+use std::net::SocketAddr;
+
 use bytes::Bytes;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 
 use crate::transport::Transport;
 use crate::wire::{
@@ -158,7 +161,9 @@ async fn handshake(
     options: &ConnectOptions,
 ) -> Result<Connection, ConnectionError> {
     let body = options.request()?.to_json();
-    let transport = open(address).await.map_err(ConnectionError::Connect)?;
+    let transport = open(address, options.local_address)
+        .await
+        .map_err(ConnectionError::Connect)?;
     let mut connection = Connection {
         reader: Reader::new(transport.receive, options.max_frame_bytes),
         writer: Writer::new(transport.send),
@@ -195,10 +200,13 @@ fn settled(response: &[u8]) -> Result<IdentifyResponse, ConnectionError> {
         .map_err(|_| ConnectionError::Unexpected("an answer to IDENTIFY that is not its JSON"))
 }
 
-async fn open(address: &Address) -> std::io::Result<Transport> {
+async fn open(address: &Address, local: Option<SocketAddr>) -> io::Result<Transport> {
     match address {
         Address::Tcp(host_and_port) => {
-            let stream = TcpStream::connect(host_and_port.as_str()).await?;
+            let stream = match local {
+                None => TcpStream::connect(host_and_port.as_str()).await?,
+                Some(local) => connect_from(local, host_and_port).await?,
+            };
             stream.set_nodelay(true)?;
             let (receive, send) = stream.into_split();
             Ok(Transport::new(receive, send))
@@ -208,4 +216,24 @@ async fn open(address: &Address) -> std::io::Result<Transport> {
             Ok(Transport::new(receive, send))
         }
     }
+}
+
+/// Connects from an address of this host to the first of the peer's that takes it.
+async fn connect_from(local: SocketAddr, peer: &str) -> io::Result<TcpStream> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for peer in lookup_host(peer).await? {
+        let socket = match peer {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        let connected = match socket.bind(local) {
+            Ok(()) => socket.connect(peer).await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }

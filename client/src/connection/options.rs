@@ -1,6 +1,7 @@
 //! What a client says about itself and asks for.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::error::ConnectionError;
@@ -14,6 +15,8 @@ use crate::wire::IdentifyRequest;
 pub struct ConnectOptions {
     /// Longest time for connecting and the handshake together. Default 5 s.
     pub timeout: Duration,
+    /// Where TCP connections leave this host; port 0 is any. Default as the system routes.
+    pub local_address: Option<SocketAddr>,
     /// Largest frame accepted in bytes. Default 16 MiB, far above nsqd's `-max-msg-size`.
     pub max_frame_bytes: usize,
     /// What AUTH sends if the nsqd wants it. Default none.
@@ -35,6 +38,7 @@ impl Default for ConnectOptions {
         let short = hostname.split('.').next().unwrap_or_default().to_owned();
         ConnectOptions {
             timeout: Duration::from_secs(5),
+            local_address: None,
             max_frame_bytes: 16 * 1024 * 1024,
             auth_secret: None,
             auth_provider: None,
@@ -93,6 +97,7 @@ impl fmt::Debug for ConnectOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectOptions")
             .field("timeout", &self.timeout)
+            .field("local_address", &self.local_address)
             .field("max_frame_bytes", &self.max_frame_bytes)
             .field("identify", &self.identify)
             .finish_non_exhaustive()

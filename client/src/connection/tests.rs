@@ -254,6 +254,21 @@ async fn an_nsqd_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_connection_leaves_from_the_address_that_was_asked_for() {
+    let (listener, address) = listen().await;
+    let options = ConnectOptions {
+        local_address: Some("127.0.0.2:0".parse().unwrap()),
+        timeout: Duration::from_millis(200),
+        ..ConnectOptions::default()
+    };
+    let connecting = tokio::spawn(async move { Connection::connect(&address, &options).await });
+    let (_stream, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer.ip().to_string(), "127.0.0.2");
+    // The fake says nothing.
+    connecting.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
 async fn a_unix_socket_is_an_address_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nsqd.sock");

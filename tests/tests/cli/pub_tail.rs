@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
@@ -295,6 +295,33 @@ fn both_speak_tls_and_compress() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let wanted = ["one", "two", "three"].map(str::to_owned);
     assert_eq!(lines(&output), BTreeSet::from(wanted));
+}
+
+/// What `nsq tail` asks an nsqlookupd with these flags.
+fn asked_of_nsqlookupd(flags: &[&str]) -> String {
+    let lookupd = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--lookupd-http-address={}", lookupd.local_addr().unwrap());
+    let words = ["tail", "orders", "archive", "--consume", &address];
+    let _tail = start(&[&words[..], flags].concat());
+    let (mut asker, _) = lookupd.accept().unwrap();
+    let mut question = Vec::new();
+    while !question.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        asker.read_exact(&mut byte).unwrap();
+        question.push(byte[0]);
+    }
+    text(&question).to_lowercase()
+}
+
+#[test]
+fn nsqlookupd_is_shown_the_secret_as_by_go_nsq() {
+    let secret = ["--set=auth_secret=open sesame"];
+    let question = asked_of_nsqlookupd(&secret);
+    let bearer = "authorization: bearer open sesame";
+    assert!(question.contains(bearer), "{question}");
+    let keeping = [secret[0], "--set=skip_lookupd_authorization=false"];
+    let question = asked_of_nsqlookupd(&keeping);
+    assert!(!question.contains("authorization"), "{question}");
 }
 
 /// Two ports side by side, which were free a moment ago.

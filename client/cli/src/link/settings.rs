@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     max_attempts: Option<u16>,
     lookupd_poll_interval: Option<Duration>,
     lookupd_poll_timeout: Option<Duration>,
+    /// The secret for nsqds is not shown to nsqlookupds.
+    keeps_secret: bool,
     requeue_unit: Option<Duration>,
     requeue_longest: Option<Duration>,
     backoff_unit: Option<Duration>,
@@ -79,6 +81,13 @@ impl Settings {
         let identify = &mut self.connect.identify;
         match name {
             "dial_timeout" => self.connect.timeout = duration(name, value, SHORT)?,
+            "local_addr" => {
+                let rule = "wanted is IP:PORT of this host; port 0 is any";
+                let address = value
+                    .parse()
+                    .map_err(|_| format!("{name}: {value:?}: {rule}"))?;
+                self.connect.local_address = Some(address);
+            }
             "client_id" => identify.client_id = Some(value.to_owned()),
             "hostname" => identify.hostname = Some(value.to_owned()),
             "user_agent" => identify.user_agent = Some(value.to_owned()),
@@ -132,6 +141,8 @@ impl Settings {
             "lookupd_poll_timeout" => {
                 self.lookupd_poll_timeout = Some(duration(name, value, HOUR)?);
             }
+            // The name says the contrary of what it always did.
+            "skip_lookupd_authorization" => self.keeps_secret = !flag(name, value)?,
             "default_requeue_delay" => self.requeue_unit = Some(duration(name, value, HOUR)?),
             "max_requeue_delay" => self.requeue_longest = Some(duration(name, value, HOUR)?),
             "backoff_multiplier" => self.backoff_unit = Some(duration(name, value, HOUR)?),
@@ -152,6 +163,12 @@ impl Settings {
             "read_timeout" | "write_timeout" | "rdy_redistribute_interval" => {
                 duration(name, value, SHORT)?;
             }
+            "lookupd_poll_jitter" => {
+                let jitter = value.parse().ok();
+                if !jitter.is_some_and(|jitter: f64| (0.0..=1.0).contains(&jitter)) {
+                    return Err(format!("{name}: {value:?} is not within 0 and 1"));
+                }
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -168,12 +185,7 @@ impl Settings {
         if let Some(interval) = self.lookupd_poll_interval {
             builder = builder.lookupd_interval(interval);
         }
-        if let Some(timeout) = self.lookupd_poll_timeout {
-            builder = builder.lookupd_client(Client::new(Limits {
-                timeout,
-                ..Limits::default()
-            }));
-        }
+        builder = builder.lookupd_client(self.lookupd_client());
         if let Some(timeout) = self.idle_timeout {
             builder = builder.idle_timeout(timeout);
         }
@@ -184,6 +196,20 @@ impl Settings {
             self.requeue_unit.unwrap_or(Duration::from_secs(90)),
             self.requeue_longest.unwrap_or(Duration::from_mins(15)),
         )
+    }
+
+    /// Who asks nsqlookupds. As with go-nsq they are shown the secret for nsqds: one behind a proxy may want it.
+    fn lookupd_client(&self) -> Client {
+        let mut limits = Limits::default();
+        limits.timeout = self.lookupd_poll_timeout.unwrap_or(limits.timeout);
+        let client = Client::new(limits);
+        let secret = self.connect.auth_secret.as_deref();
+        let secret = secret.and_then(|secret| str::from_utf8(secret).ok());
+        match secret.filter(|_| !self.keeps_secret) {
+            // One that fits into no header is for nsqds only.
+            Some(secret) => client.bearer(secret).unwrap_or(client),
+            None => client,
+        }
     }
 
     /// How to connect, TLS included.
@@ -217,7 +243,7 @@ impl Settings {
 const SHORT: Duration = Duration::from_mins(5);
 const HOUR: Duration = Duration::from_hours(1);
 
-const NAMES: [&str; 36] = [
+const NAMES: [&str; 39] = [
     "auth_secret",
     "backoff_multiplier",
     "backoff_strategy",
@@ -228,7 +254,9 @@ const NAMES: [&str; 36] = [
     "dial_timeout",
     "heartbeat_interval",
     "hostname",
+    "local_addr",
     "lookupd_poll_interval",
+    "lookupd_poll_jitter",
     "lookupd_poll_timeout",
     "low_rdy_idle_timeout",
     "low_rdy_timeout",
@@ -243,6 +271,7 @@ const NAMES: [&str; 36] = [
     "rdy_redistribute_interval",
     "read_timeout",
     "sample_rate",
+    "skip_lookupd_authorization",
     "snappy",
     "tls_cert",
     "tls_insecure_skip_verify",
@@ -314,7 +343,7 @@ mod tests {
     #[test]
     fn every_name_is_known() {
         for name in NAMES {
-            let values = ["true", "1", "1s", "tls1.2", "exponential"];
+            let values = ["true", "1", "1s", "tls1.2", "exponential", "127.0.0.1:0"];
             let mut set = values
                 .iter()
                 .map(|value| format!("{name}={value}").parse::<Setting>());
@@ -340,6 +369,8 @@ mod tests {
         check("msg_timeout,1000", "needs a unit");
         check("dial_timeout,6m", "at most 5m0s");
         check("lookupd_poll_interval,1ms", "at least 10ms");
+        check("lookupd_poll_jitter,2", "within 0 and 1");
+        check("local_addr,here", "wanted is IP:PORT");
         check(
             "backoff_strategy,random",
             "allowed are exponential and full_jitter",
