@@ -99,7 +99,7 @@ impl Cluster {
         for nsqd in &nsqds {
             prepare(nsqd);
         }
-        let mut flags: Vec<_> = lookupds
+        let flags: Vec<_> = lookupds
             .iter()
             .map(|lookupd| format!("--lookupd-http-address={}", lookupd.http()))
             .collect();
