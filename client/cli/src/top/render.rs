@@ -118,6 +118,8 @@ fn figures(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
         Look::Topics => "TOPIC",
         _ => "CHANNEL",
     };
+    let figures_width: u16 = figures.iter().map(|(_, width, _)| width + 1).sum();
+    let room = usize::from(area.width.saturating_sub(figures_width));
     let titles = figures.iter().map(|(title, ..)| right(*title));
     let header = TableRow::new([Cell::from(first)].into_iter().chain(titles));
     let rows: Vec<TableRow<'_>> = state
@@ -125,7 +127,7 @@ fn figures(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
         .iter()
         .map(|row| {
             let cells = figures.iter().map(|(_, _, figure)| right(figure(row)));
-            let marked = Cell::from(format!("{}{}", name(row), mark(row)));
+            let marked = Cell::from(fitted(name(row), mark(row), room));
             TableRow::new([marked].into_iter().chain(cells)).style(style(row))
         })
         .collect();
@@ -171,6 +173,20 @@ fn table(frame: &mut Frame<'_>, state: &mut State, area: Rect, table: Table<'_>)
 
 fn right(text: impl Into<String>) -> Cell<'static> {
     Cell::from(Line::from(text.into()).right_aligned())
+}
+
+/// A name and its mark within so many columns. Of a name that is too long the middle is left out: the ends tell names
+/// apart.
+fn fitted(name: &str, mark: &str, width: usize) -> String {
+    let name: Vec<char> = name.chars().collect();
+    let room = width.saturating_sub(mark.len());
+    if name.len() <= room {
+        return name.iter().collect::<String>() + mark;
+    }
+    let kept = room.saturating_sub(1);
+    let head = name[..kept.div_ceil(2)].iter();
+    let tail = name[name.len() - kept / 2..].iter();
+    head.chain(&['…']).chain(tail).collect::<String>() + mark
 }
 
 fn mark(row: &Row) -> &'static str {
@@ -258,6 +274,14 @@ mod tests {
                 assert_eq!(lines[2], "orders                    12,345");
             }
         }
+    }
+
+    #[test]
+    fn of_a_long_name_both_ends_are_shown() {
+        assert_eq!(fitted("orders", " *", 8), "orders *");
+        assert_eq!(fitted("orders.refunds", " *", 10), "orde…nds *");
+        assert_eq!(fitted("ördérs.réfünds", "", 5), "ör…ds");
+        assert_eq!(fitted("orders", "", 0), "…");
     }
 
     #[test]
