@@ -289,6 +289,28 @@ fn bad_input_is_one_line_that_says_what_to_do() {
 }
 
 #[test]
+fn stat_ends_when_nobody_reads_it_any_more() {
+    let (nsqd, address) = nsqd();
+    nsqd.act("/topic/create?topic=orders");
+    nsqd.act("/channel/create?topic=orders&channel=archive");
+    let old = [
+        "legacy",
+        "nsq_stat",
+        "-topic=orders",
+        "-channel=archive",
+        "-interval=10ms",
+    ];
+    for words in [&["stat", "--interval=10ms"][..], &old] {
+        let mut command = Command::new(binary::nsq());
+        command.args(words).arg(&address);
+        let mut stat = command.stdout(Stdio::piped()).spawn().unwrap();
+        drop(stat.stdout.take());
+        let ended = wait::some("nsq stat ended", || stat.try_wait().unwrap());
+        assert!(ended.success(), "{words:?}: {ended}");
+    }
+}
+
+#[test]
 fn completions_are_a_script_of_the_shell() {
     assert!(expect(0, &["completions", "bash"]).contains("_nsq()"));
     assert!(expect(0, &["completions", "zsh"]).starts_with("#compdef nsq"));

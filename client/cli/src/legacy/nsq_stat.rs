@@ -149,12 +149,16 @@ impl Settings {
         while self.count.is_none_or(|count| looks <= count) {
             let next = Instant::now() + self.interval;
             let (now, is_whole) = self.look().await?;
+            let mut text = String::new();
             if looks % LINES_PER_HEADER == 0 {
-                stdout::print(HEADER)?;
+                text.push_str(HEADER);
             }
             if let Some(before) = before {
                 let mark = if is_whole { "" } else { "*" };
-                stdout::print(&format!("{}{mark}\n", line(&before, &now, self.interval)))?;
+                text += &format!("{}{mark}\n", line(&before, &now, self.interval));
+            }
+            if stdout::print_next(&text)?.is_break() {
+                return Ok(());
             }
             before = Some(now);
             looks += 1;

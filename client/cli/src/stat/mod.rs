@@ -3,6 +3,7 @@
 pub(crate) mod print;
 
 use std::io::{self, IsTerminal as _};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use client::daemon::duration::GoDuration;
@@ -124,7 +125,9 @@ async fn look(arguments: &Arguments) -> Result<(), Error> {
                     known(&filter)?;
                 }
                 is_partial |= survey.missing().next().is_some();
-                show(&survey, &rows, arguments)?;
+                if show(&survey, &rows, arguments)?.is_break() {
+                    break;
+                }
             }
             // Once there was something to show, what fails may come back.
             Err(error) if !is_first && is_first_forgiven => eprintln!("nsq: {}", error.explain()),
@@ -159,20 +162,20 @@ pub(crate) fn known(filter: &Filter) -> Result<(), Error> {
     }))
 }
 
-fn show(survey: &Survey, rows: &[Row], arguments: &Arguments) -> Result<(), Error> {
+fn show(survey: &Survey, rows: &[Row], arguments: &Arguments) -> Result<ControlFlow<()>, Error> {
     for error in survey.missing() {
         warn(error);
     }
     if arguments.json {
-        return stdout::print(&print::json(survey, rows));
+        return stdout::print_next(&print::json(survey, rows));
     }
     let table = print::table(rows, crate::table::has_colour());
     if !arguments.once && io::stdout().is_terminal() {
         // Home, and away with what is below: the table stays in its place.
-        return stdout::print(&format!("\x1b[H\x1b[J{table}"));
+        return stdout::print_next(&format!("\x1b[H\x1b[J{table}"));
     }
     let separator = if arguments.once { "" } else { "\n" };
-    stdout::print(&format!("{table}{separator}"))
+    stdout::print_next(&format!("{table}{separator}"))
 }
 
 #[cfg(test)]
