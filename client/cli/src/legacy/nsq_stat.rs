@@ -155,7 +155,7 @@ impl Settings {
             }
             if let Some(before) = before {
                 let mark = if is_whole { "" } else { "*" };
-                text += &format!("{}{mark}\n", line(&before, &now, self.interval));
+                text.extend([&line(&before, &now, self.interval), mark, "\n"]);
             }
             if stdout::print_next(&text)?.is_break() {
                 return Ok(());
