@@ -356,7 +356,20 @@ impl Channel {
 
     /// Ends the channel: drops all it has, and tells its consumers to go. Called once, by its topic.
     pub fn exit(&self) {
-        let mut inner = self.inner.lock();
+        self.exit_locked(self.inner.lock());
+    }
+
+    /// The same, unless it has consumers; returns whether it ended.
+    pub fn exit_unless_consumed(&self) -> bool {
+        let inner = self.inner.lock();
+        let is_unused = inner.state.consumers.is_empty();
+        if is_unused {
+            self.exit_locked(inner);
+        }
+        is_unused
+    }
+
+    fn exit_locked(&self, mut inner: MutexGuard<'_, Inner>) {
         inner.state.exiting = true;
         inner.state.clear();
         inner.loaded.clear();

@@ -132,6 +132,15 @@ impl Memory {
         }
     }
 
+    /// Takes a spare allocation for frames of so many bytes.
+    fn spare(&self, bytes: usize) -> Option<Parts> {
+        let mut spare = self.spare.lock();
+        // All have room for a segment; it is a message larger than that which has to look for one.
+        let fitting = |parts: &Parts| parts.frames.capacity() >= bytes;
+        let at = spare.parts.iter().rposition(fitting)?;
+        Some(spare.take(at))
+    }
+
     fn is_reusable(&self, frames: &Vec<u8>) -> bool {
         (self.segment_bytes..=self.segment_bytes * 2).contains(&frames.capacity())
     }
@@ -145,9 +154,9 @@ impl Memory {
         let mut unneeded = Vec::new();
         let mut spare = self.spare.lock();
         while self.used() + spare.bytes > needed
-            && let Some(parts) = spare.take()
+            && let Some(last) = spare.parts.len().checked_sub(1)
         {
-            unneeded.push(parts);
+            unneeded.push(spare.take(last));
         }
         drop(spare);
         let bytes: usize = unneeded.iter().map(Parts::bytes).sum();
@@ -159,10 +168,10 @@ impl Memory {
 }
 
 impl Spare {
-    fn take(&mut self) -> Option<Parts> {
-        let parts = self.parts.pop()?;
+    fn take(&mut self, at: usize) -> Parts {
+        let parts = self.parts.swap_remove(at);
         self.bytes -= parts.bytes();
-        Some(parts)
+        parts
     }
 }
 
@@ -248,16 +257,15 @@ impl Buffer {
         }
     }
 
-    /// Takes memory for `bytes` more: a spare buffer if there is one, else doubling while it is small, and then all that a
+    /// Takes memory for `bytes` more: a spare buffer if there is one that will do, else doubling while it is small, and then all that a
     /// segment takes at once, so that the allocator sees one size and the next segment fits where this one was.
     #[cold]
     fn grow(&mut self, bytes: usize) {
         let needed = self.frames.len() + bytes;
-        if needed <= self.memory.segment_bytes
-            && let Some(Parts {
-                mut frames,
-                mut ends,
-            }) = self.memory.spare.lock().take()
+        if let Some(Parts {
+            mut frames,
+            mut ends,
+        }) = self.memory.spare(needed)
         {
             frames.extend_from_slice(&self.frames);
             ends.extend_from_slice(&self.ends);
@@ -389,8 +397,10 @@ mod tests {
         let address = buffer.frames(0..1).as_ptr();
         drop(buffer);
         assert_eq!(memory.used(), 0);
-        let mut again = memory.buffer();
-        again.push(8, id(2), b"y");
-        assert_eq!(again.frames(0..1).as_ptr(), address);
+        for body in [&b"y"[..], &[0; 1500]] {
+            let mut again = memory.buffer();
+            again.push(8, id(2), body);
+            assert_eq!(again.frames(0..1).as_ptr(), address);
+        }
     }
 }

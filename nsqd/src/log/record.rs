@@ -181,6 +181,13 @@ pub(super) fn decode(bytes: &[u8], at: usize, epoch: u64) -> Found<'_> {
     Found::Record { record, next }
 }
 
+/// Whether `bytes` are where one record begins, and end within it.
+pub(super) fn is_torn(bytes: &[u8], epoch: u64) -> bool {
+    let ends_within = |next| next > bytes.len();
+    bytes.len() < HEADER_BYTES
+        || matches!(decode(bytes, 0, epoch), Found::Damaged { next } if ends_within(next))
+}
+
 /// What was found in the records of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scan {

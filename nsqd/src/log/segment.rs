@@ -438,7 +438,7 @@ pub(super) enum Inspected {
     Whole(FileHeader),
     /// It had to be read, and was sealed at its last valid record.
     Scanned(FileHeader),
-    /// Nothing was ever written to it but its header.
+    /// No message was ever written to it whole.
     Empty,
     /// There are bytes, but no message that can be read.
     Unreadable,
@@ -470,8 +470,8 @@ pub(super) fn inspect(
         let mut buffer = memory.buffer();
         let scan = record::scan(records, epoch, lane, u32::MAX, &mut buffer);
         if buffer.count() == 0 {
-            let empty = readable && records.iter().all(|&byte| byte == 0);
-            return Ok(if empty {
+            let zero = records.iter().all(|&byte| byte == 0);
+            return Ok(if readable && (zero || record::is_torn(records, epoch)) {
                 Inspected::Empty
             } else {
                 Inspected::Unreadable

@@ -136,6 +136,7 @@ impl Node {
             && let Err(cause) = self.data_dir.remove_deleted()
         {
             warn!(%cause, "remains of deleted topics not removed");
+            self.deleted.store(true, Ordering::Release);
         }
     }
 
@@ -161,6 +162,10 @@ impl Node {
         } else {
             Ok(())
         };
+        if synced.is_err() {
+            // Of what others have written before, too, nobody knows now whether the disk has it.
+            self.topics().iter().for_each(|topic| topic.distrust());
+        }
         let outcomes: Vec<_> = work
             .into_iter()
             .map(|upkeep| upkeep.finish(&synced))

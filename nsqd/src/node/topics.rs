@@ -153,7 +153,7 @@ impl Node {
 
     /// Deletes a channel with all its messages; `false` if there is none of that name.
     pub async fn delete_channel(&self, topic: &Arc<Topic>, name: &str) -> bool {
-        if !topic.delete_channel(name, None) {
+        if !topic.delete_channel(name) {
             return false;
         }
         info!(topic = %topic.name(), channel = name, "channel deleted");
@@ -169,9 +169,7 @@ impl Node {
         let Some(topic) = self.topic(topic.as_str()) else {
             return;
         };
-        if channel.snapshot().client_count == 0
-            && topic.delete_channel(channel.name().as_str(), Some(channel))
-        {
+        if topic.delete_unused_channel(channel) {
             info!(topic = %topic.name(), channel = %channel.name(), "ephemeral channel deleted");
             self.after_channel_deleted(&topic);
         }

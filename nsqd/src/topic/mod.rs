@@ -204,17 +204,22 @@ impl Topic {
         Ok((channel, true))
     }
 
-    /// Deletes a channel and all it has; `false` if there is none of that name, or (`only`) it is another by now.
-    pub fn delete_channel(&self, name: &str, only: Option<&Arc<Channel>>) -> bool {
+    /// Deletes a channel and all it has; `false` if there is none of that name.
+    pub fn delete_channel(&self, name: &str) -> bool {
         let mut channels = self.channels.lock();
-        let Some(found) = channels.by_name.get(name) else {
-            return false;
-        };
-        if only.is_some_and(|only| !Arc::ptr_eq(only, found)) {
+        let removed = channels.by_name.remove(name);
+        removed.inspect(|channel| channel.exit()).is_some()
+    }
+
+    /// Deletes this channel, unless it has consumers or is not of this topic any more; returns whether it did.
+    pub fn delete_unused_channel(&self, channel: &Arc<Channel>) -> bool {
+        let mut channels = self.channels.lock();
+        let found = channels.by_name.get(channel.name());
+        let is_there = found.is_some_and(|found| Arc::ptr_eq(found, channel));
+        if !is_there || !channel.exit_unless_consumed() {
             return false;
         }
-        let channel = channels.by_name.remove(name).expect("just found");
-        channel.exit();
+        channels.by_name.remove(channel.name());
         true
     }
 

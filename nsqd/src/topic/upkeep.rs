@@ -87,7 +87,7 @@ impl Topic {
     pub fn close(self: &Arc<Self>) -> Upkeep {
         for channel in self.channels() {
             if channel.name().is_ephemeral() {
-                self.delete_channel(channel.name().as_str(), None);
+                self.delete_channel(channel.name().as_str());
             } else {
                 channel.stop();
             }

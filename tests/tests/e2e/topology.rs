@@ -15,6 +15,8 @@ fn consumer(nsqd: &Nsqd, region: &str, zone: &str, ready: u64) -> Peer {
     }));
     peer.subscribe("t", "c");
     peer.ready(ready);
+    // Answered after RDY was carried out, so that this one is among those who can be chosen.
+    peer.publish("others#ephemeral", "there");
     peer
 }
 

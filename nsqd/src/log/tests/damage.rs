@@ -77,6 +77,22 @@ fn a_file_cut_anywhere_gives_every_whole_record_before_the_cut() {
 }
 
 #[test]
+fn the_start_of_a_first_message_is_as_good_as_nothing() {
+    let (path, content) = unsealed(&bodies(1));
+    for cut in 0..content.len() - 8 {
+        let mut bench = Bench::new(0, 1 << 16);
+        bench.disk.create_dir(Path::new(TOPIC)).unwrap();
+        bench.disk.put(&path, &content[..cut]);
+        bench.reopen(0);
+        assert_eq!(
+            bench.disk.files(TOPIC),
+            [""; 0].map(PathBuf::from),
+            "cut at {cut}"
+        );
+    }
+}
+
+#[test]
 fn a_flipped_bit_costs_one_record_at_most() {
     let bodies = bodies(8);
     let (path, unsealed) = unsealed(&bodies);

@@ -8,7 +8,7 @@ use client::wire::{ATTEMPTS_AT, BODY_AT, MessageId};
 use fastrand::Rng;
 
 use super::*;
-use crate::channel::{Claimed, ConsumerId, Locality};
+use crate::channel::{Claimed, ConsumerId, Locality, SubscribeError};
 use crate::clock::manual::{Dice, StoppedClock};
 use crate::log::sim_disk::{Call, Crash, ENOSPC, SimDisk};
 use crate::log::{Care, Directory, Disk, Memory, Settings, frame_id};
@@ -310,11 +310,10 @@ async fn empty_drops_what_no_channel_was_shown_and_leaves_the_channels_alone() {
 async fn a_deleted_channel_is_gone_and_one_of_its_name_is_new() {
     let bench = Bench::new(100);
     bench.channel("archive");
-    let other = bench.channel("metrics");
+    bench.channel("metrics");
     bench.publish("a b").await;
-    assert!(!bench.topic.delete_channel("archive", Some(&other)));
-    assert!(bench.topic.delete_channel("archive", None));
-    assert!(!bench.topic.delete_channel("archive", None));
+    assert!(bench.topic.delete_channel("archive"));
+    assert!(!bench.topic.delete_channel("archive"));
     bench.publish("c").await;
     bench.channel("archive");
     bench.publish("d").await;
@@ -323,11 +322,28 @@ async fn a_deleted_channel_is_gone_and_one_of_its_name_is_new() {
 }
 
 #[tokio::test]
+async fn a_channel_with_a_consumer_is_not_deleted_as_unused() {
+    let bench = Bench::new(100);
+    let channel = bench.channel("tail#ephemeral");
+    let consumer = channel.add_consumer(TIMEOUT, Locality::Global, Arc::default());
+    assert!(!bench.topic.delete_unused_channel(&channel));
+    channel.remove_consumer(consumer.unwrap());
+    assert!(bench.topic.delete_unused_channel(&channel));
+    assert!(!bench.topic.delete_unused_channel(&channel), "it has gone");
+    let late = channel.add_consumer(TIMEOUT, Locality::Global, Arc::default());
+    assert_eq!(
+        late,
+        Err(SubscribeError::Exiting),
+        "it is to ask for a new one"
+    );
+}
+
+#[tokio::test]
 async fn a_topic_whose_last_channel_went_keeps_only_what_comes_after() {
     let bench = Bench::new(100);
     bench.channel("archive");
     bench.publish("a").await;
-    bench.topic.delete_channel("archive", None);
+    bench.topic.delete_channel("archive");
     bench.publish("b").await;
     assert_eq!(bench.depth(), 1);
     assert_eq!(bench.take("metrics"), "b");
