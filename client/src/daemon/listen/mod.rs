@@ -72,6 +72,7 @@ impl Listener {
         } else {
             bind_tcp(address).await.map(Socket::Tcp)
         };
+        let socket = socket.and_then(Socket::with_long_queue);
         let socket = socket.map_err(|cause| BindError {
             address: address.to_owned(),
             cause,
@@ -204,6 +205,18 @@ impl Trouble {
     }
 }
 
+impl Socket {
+    /// Lets [`BACKLOG`] connections wait, where `bind` lets 128.
+    fn with_long_queue(self) -> io::Result<Socket> {
+        let socket = match &self {
+            Socket::Tcp(listener) => socket2::SockRef::from(listener),
+            Socket::Unix(listener, _) => socket2::SockRef::from(listener),
+        };
+        socket.listen(BACKLOG)?;
+        Ok(self)
+    }
+}
+
 /// The file of a unix socket, removed with its listener.
 #[derive(Debug)]
 struct SocketFile(PathBuf);
@@ -235,7 +248,7 @@ fn bind_all_interfaces(port: u16) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket2::SockRef::from(&socket).set_only_v6(false)?;
     socket.bind(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)))?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG.unsigned_abs())
 }
 
 fn bind_unix(path: &Path) -> io::Result<Socket> {
@@ -273,7 +286,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The peer that made `accept` fail waits in the queue already; more time than this means it left.
 const REFUSE_WITHIN: Duration = Duration::from_millis(10);
-const BACKLOG: u32 = 1024;
+/// Connections that may wait to be accepted; what comes beyond is tried again by its system a second later. The system bounds it
+/// further (`net.core.somaxconn`, mostly 4096).
+const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -317,6 +332,18 @@ mod tests {
                 .unwrap();
             echoes_over(&mut listener, &mut client).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_connections_waits_to_be_accepted() {
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_port().unwrap();
+        let connect = |_| std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let start = std::time::Instant::now();
+        let waiting: Vec<_> = (0..1000).map(connect).collect();
+        // What finds no place is tried again after a second, then after two, four and so on.
+        assert!(start.elapsed() < Duration::from_mins(1));
+        drop(waiting);
     }
 
     #[tokio::test]
