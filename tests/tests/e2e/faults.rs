@@ -218,7 +218,7 @@ fn with_little_memory_a_backlog_goes_to_disk_and_nobody_is_killed() {
     let idle: Vec<Peer> = (0..300)
         .map(|number| nsqd.consumer("t", &format!("c{}", number % 3)))
         .collect();
-    let body = vec![b'x'; 1_000_000];
+    let body = vec![b'x'; 1 << 20];
     let mut producer = nsqd.peer();
     for _ in 0..MESSAGES {
         producer.publish("t", &body);
