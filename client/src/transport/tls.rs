@@ -74,8 +74,8 @@ impl Transport {
     }
 }
 
-/// What is received at a time: as much as a record holds.
-const RECEIVE_BYTES: usize = 16 * 1024;
+/// What is received at a time: four of the largest records.
+const RECEIVE_BYTES: usize = 64 * 1024;
 
 fn split(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Transport {
     let (receive, send) = tokio::io::split(stream);
